@@ -1,8 +1,19 @@
 // All parts, in the order in which they are installed.
+import aiSdkMcp from './ai-sdk-mcp.mjs';
+import ghz from './ghz.mjs';
+import inspector from './inspector.mjs';
 import llamaServer from './llama-server.mjs';
+import node24 from './node24.mjs';
 import ollama from './ollama.mjs';
+import openaiNode from './openai-node.mjs';
+import portkey from './portkey.mjs';
+import { mlserver, pythonJudges, tritonclient } from './python-parts.mjs';
+import tritonserver from './tritonserver.mjs';
 
-export const parts = [llamaServer, ollama];
+export const parts = [
+  ...[llamaServer, ollama, ghz, node24, tritonserver, mlserver],
+  ...[pythonJudges, tritonclient, inspector, aiSdkMcp, openaiNode, portkey],
+];
 
 /** The parts of the given names or aliases, all of them for an empty list; an unknown name throws. */
 export function selectParts(names) {
