@@ -10,11 +10,17 @@ export interface Method<Request, Response> {
   readonly responseStream: boolean;
 }
 
+/** A message type whose message is not known here. */
+interface AnyMessageType {
+  encode(message: never): { finish(): Uint8Array };
+  decode(bytes: Uint8Array): unknown;
+}
+
 interface MethodDefinition {
   readonly name: string;
-  readonly requestType: MessageType<never>;
+  readonly requestType: AnyMessageType;
   readonly requestStream: boolean;
-  readonly responseType: MessageType<never>;
+  readonly responseType: AnyMessageType;
   readonly responseStream: boolean;
 }
 
@@ -41,8 +47,8 @@ export function methodsOf<Service extends ServiceDefinition>(service: Service): 
     key,
     {
       path: `/${service.fullName}/${method.name}`,
-      request: codecOf(method.requestType),
-      response: codecOf(method.responseType),
+      request: codecOf(method.requestType as MessageType<unknown>),
+      response: codecOf(method.responseType as MessageType<unknown>),
       requestStream: method.requestStream,
       responseStream: method.responseStream,
     },
