@@ -4,16 +4,27 @@ import tseslint from 'typescript-eslint';
 const root = join(import.meta.dirname, '..');
 
 export default tseslint.config(
-  { basePath: root, ignores: ['**/dist/', '**/gen/', '**/node_modules/', '.cache/', '**/*.js', '**/*.mjs', '**/*.cjs'] },
+  {
+    basePath: root,
+    ignores: ['**/dist/', '**/gen/', '**/node_modules/', '.cache/', '**/*.js', '**/*.mjs', '**/*.cjs'],
+  },
   {
     basePath: root,
     files: ['**/*.ts'],
     extends: [...tseslint.configs.strictTypeChecked],
-    languageOptions: { parserOptions: { project: [join(root, '.config/tsconfig.tests.json')], tsconfigRootDir: root } },
+    languageOptions: {
+      parserOptions: { project: [join(root, '.config/tsconfig.tests.json')], tsconfigRootDir: root },
+    },
     rules: {
-      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
       '@typescript-eslint/no-confusing-void-expression': 'off',
-      '@typescript-eslint/no-unnecessary-condition': ['error', { allowConstantLoopConditions: 'only-allowed-literals' }],
+      '@typescript-eslint/no-unnecessary-condition': [
+        'error',
+        { allowConstantLoopConditions: 'only-allowed-literals' },
+      ],
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
     },
   },

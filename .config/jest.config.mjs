@@ -2,7 +2,11 @@
 export default {
   rootDir: '..',
   testEnvironment: 'node',
-  testMatch: ['<rootDir>/**/src/**/*.test.ts', '<rootDir>/**/test/**/*.test.ts', '<rootDir>/test/**/*.test.ts'],
+  testMatch: [
+    '<rootDir>/**/src/**/*.test.ts',
+    '<rootDir>/**/test/**/*.test.ts',
+    '<rootDir>/test/**/*.test.ts',
+  ],
   testPathIgnorePatterns: ['/node_modules/', '/dist/', '/.cache/'],
   modulePathIgnorePatterns: ['<rootDir>/.cache/', '/dist/'],
   watchPathIgnorePatterns: ['/dist/', '/.cache/'],
@@ -18,6 +22,7 @@ export default {
       },
     ],
   },
+  reporters: ['default', '<rootDir>/.config/totals-reporter.mjs'],
   testTimeout: 30_000,
   maxWorkers: 2,
 };

@@ -8,5 +8,5 @@ export default npmPart({
   about: 'MCP Inspector, its command line judges the MCP door',
   packageName: '@modelcontextprotocol/inspector',
   version: '2.12.0',
-  entry: 'cli/build/cli.js',
+  entry: 'clients/launcher/build/index.js',
 });

@@ -62,11 +62,9 @@ exec "${server}/bin/tritonserver" --backend-directory="${server}/backends" --cac
 
   async probe({ path, python }, run) {
     // --help exits with 1, so its text is what tells.
-    const text = await run(path, ['--help'], { seconds: 20 }).then(
-      (output) => output.stdout + output.stderr,
-      (error) => error.message,
-    );
-    if (!text.includes('tritonserver')) throw new Error(`tritonserver does not start: ${text}`);
+    const { stdout, stderr } = await run(path, ['--help'], { seconds: 20, accept: [0, 1] });
+    if (!(stdout + stderr).includes('--model-repository'))
+      throw new Error(`tritonserver does not start: ${stderr}`);
     return `${TRITON} (PyTriton ${await distributionVersion(python, 'nvidia-pytriton', run)})`;
   },
 };

@@ -28,10 +28,10 @@ function killGroup(child, signal) {
 
 /**
  * Runs `command` and resolves with `{ stdout, stderr }` (the last 64 KiB of each).
- * Rejects when it exits non-zero, when `seconds` pass or when `signal` aborts; the whole process group is
+ * Rejects when it exits with a code that is not in `accept`, when `seconds` pass or when `signal` aborts; the whole process group is
  * killed in the last two cases. The message holds the last lines of the output and the log's path.
  */
-export function run(command, args, { cwd, env, log, seconds = 600, signal } = {}) {
+export function run(command, args, { cwd, env, log, seconds = 600, signal, accept = [0] } = {}) {
   const line = [command, ...args].join(' ');
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(new Error(`stopped before: ${line}`));
@@ -68,7 +68,7 @@ export function run(command, args, { cwd, env, log, seconds = 600, signal } = {}
     };
     child.once('error', (error) => finish(new Error(`cannot start ${command}: ${error.message}`)));
     child.once('close', (code, by) => {
-      if (cut === undefined && code === 0) return finish();
+      if (cut === undefined && accept.includes(code)) return finish();
       const reason = cut ?? (by ? `it was ended by ${by}` : `it exited with ${code}`);
       const last = `${stdout.text()}\n${stderr.text()}`.trim().split('\n').slice(-6).join('\n    ');
       finish(new Error(`${line}: ${reason}\n    ${last}${log ? `\n    (log: ${log})` : ''}`));
