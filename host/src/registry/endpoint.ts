@@ -1,0 +1,45 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, unlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { GatewayError } from '../errors/gateway-error.js';
+
+/** Longest path of a unix socket that every kernel takes; longer ones are cut in silence. */
+const maxSocketPath = 100;
+
+/** A private directory in which spawned plugins get their sockets. */
+export class EndpointDirectory {
+  private constructor(readonly path: string) {}
+
+  /** Makes the directory, mode 0700, under the system's temporary one. */
+  static async create(): Promise<EndpointDirectory> {
+    for (const base of [tmpdir(), '/tmp']) {
+      const path = await mkdtemp(join(base, 'outrigger-'));
+      if (path.length + 40 <= maxSocketPath) return new EndpointDirectory(path);
+      await rm(path, { recursive: true, force: true });
+    }
+    throw new GatewayError('internal', 'no temporary directory has a path short enough for unix sockets; set TMPDIR to a shorter one');
+  }
+
+  /** An address that was never used before. */
+  assign(plugin: string): Endpoint {
+    const path = join(this.path, `${plugin.slice(0, 16)}-${randomBytes(6).toString('hex')}.sock`);
+    return { path, address: `unix:${path}` };
+  }
+
+  /** Removes what an instance that is gone may have left. */
+  async release(endpoint: Endpoint): Promise<void> {
+    await unlink(endpoint.path).catch(() => undefined);
+  }
+
+  async remove(): Promise<void> {
+    await rm(this.path, { recursive: true, force: true });
+  }
+}
+
+/** Where a spawned plugin listens. */
+export interface Endpoint {
+  readonly path: string;
+  /** As the gRPC library takes it. */
+  readonly address: string;
+}

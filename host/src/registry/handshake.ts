@@ -1,0 +1,118 @@
+import { HealthDefinition, HealthCheckResponse_ServingStatus, methodsOf } from '@outrigger/proto';
+import { GatewayError } from '../errors/gateway-error.js';
+import type { PluginInstance, PluginManifest } from './instance.js';
+import { contract } from './plugin-client.js';
+import { listServices } from './reflection.js';
+
+const health = methodsOf(HealthDefinition);
+
+/** Services that every plugin must serve. */
+const required = ['outrigger.plugin.v1.Identity', 'outrigger.plugin.v1.Lifecycle'];
+
+/** How the host introduces itself and how long it waits. */
+export interface HandshakeOptions {
+  readonly hostVersion: string;
+  /** The plugin's configuration, handed over before traffic. */
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly generation: number;
+  /** Ends the handshake. */
+  readonly signal: AbortSignal;
+  /** Longest single call, in milliseconds. */
+  readonly callTimeoutMs: number;
+}
+
+/**
+ * Asks an instance who it is and what it can do, and hands it its configuration.
+ * Errors name what is missing and the remedy.
+ */
+export async function negotiate(instance: PluginInstance, options: HandshakeOptions): Promise<PluginManifest> {
+  const { signal, callTimeoutMs: timeoutMs } = options;
+  const bounds = { signal, timeoutMs };
+  const services = await listServices(instance.transport, bounds);
+  const missing = required.filter((name) => !services.includes(name));
+  if (missing.length > 0) {
+    const others = services.filter((name) => /^outrigger\.plugin\.v\d+\./.test(name));
+    throw new GatewayError(
+      'plugin_unavailable',
+      `${instance.address} does not serve ${missing.join(' and ')}: ` +
+        (others.length > 0
+          ? `it speaks another version of the contract (${others[0] ?? ''}); this host speaks outrigger.plugin.v1`
+          : 'it is not a plugin of this host (reflection lists ' + (services.slice(0, 5).join(', ') || 'nothing') + ')'),
+    );
+  }
+  const info = await instance.client.unary(
+    contract.identity.getPluginInfo,
+    { hostName: 'outrigger', hostVersion: options.hostVersion },
+    bounds,
+  );
+  if (!/^[a-z][a-z0-9-]{0,62}$/.test(info.name)) {
+    throw new GatewayError('plugin_unavailable', `${instance.address} calls itself ${JSON.stringify(info.name.slice(0, 80))}: not a plugin name`);
+  }
+  if (info.instanceId === '' || info.buildVersion === '') {
+    throw new GatewayError('plugin_unavailable', `plugin ${info.name} announces no ${info.instanceId === '' ? 'instance_id' : 'build_version'}`);
+  }
+  await instance.client.unary(
+    contract.lifecycle.configure,
+    { configJson: JSON.stringify(options.config), generation: options.generation },
+    { signal, timeoutMs: Math.max(timeoutMs, 10_000) },
+  );
+  const capabilities = await instance.client.unary(contract.identity.getCapabilities, {}, bounds);
+  await serving(instance, bounds);
+  return { info, capabilities, services };
+}
+
+/** Refuses a plugin that does not say SERVING. */
+async function serving(instance: PluginInstance, bounds: { signal: AbortSignal; timeoutMs: number }): Promise<void> {
+  const { status } = await instance.client.unary(health.check, { service: '' }, bounds);
+  if (status !== HealthCheckResponse_ServingStatus.SERVING) {
+    throw new GatewayError('plugin_unavailable', `plugin ${instance.plugin} says that it is not serving`);
+  }
+}
+
+/**
+ * Watches an instance until it is gone; `onServing` hears every change in between.
+ * Resolves with the reason. A plugin without Watch is asked again and again.
+ */
+export async function watchHealth(
+  instance: PluginInstance,
+  signal: AbortSignal,
+  onServing: (serving: boolean) => void,
+): Promise<string> {
+  try {
+    for await (const { status } of instance.client.stream(health.watch, { service: '' }, { signal })) {
+      onServing(status === HealthCheckResponse_ServingStatus.SERVING);
+    }
+    return 'ended its health stream';
+  } catch (thrown) {
+    if (signal.aborted) return 'released';
+    const error = GatewayError.from(thrown);
+    if (error.kind !== 'unsupported_operation') return error.message;
+  }
+  return pollHealth(instance, signal, onServing);
+}
+
+/** Milliseconds between two questions to a plugin that cannot be watched. */
+const pollMs = 1000;
+
+async function pollHealth(
+  instance: PluginInstance,
+  signal: AbortSignal,
+  onServing: (serving: boolean) => void,
+): Promise<string> {
+  while (!signal.aborted) {
+    try {
+      const { status } = await instance.client.unary(health.check, { service: '' }, { signal, timeoutMs: 5000 });
+      onServing(status === HealthCheckResponse_ServingStatus.SERVING);
+    } catch (thrown) {
+      if (signal.aborted) break;
+      return GatewayError.from(thrown).message;
+    }
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, pollMs);
+      timer.unref();
+      signal.addEventListener('abort', () => { clearTimeout(timer); resolve(); }, { once: true });
+    });
+  }
+  return 'released';
+}
+

@@ -1,0 +1,135 @@
+import type { GetCapabilitiesResponse, GetPluginInfoResponse } from '@outrigger/proto';
+import { leasable, nextState, type InstanceEvent, type InstanceState } from './instance-state.js';
+import { readParameters, type ParameterSet } from './parameter-set.js';
+import { PluginClient } from './plugin-client.js';
+import type { PluginTransport } from './transport.js';
+
+/** What a plugin said of itself when it was connected. */
+export interface PluginManifest {
+  readonly info: GetPluginInfoResponse;
+  readonly capabilities: GetCapabilitiesResponse;
+  /** Full names of the services that reflection lists, sorted. */
+  readonly services: readonly string[];
+}
+
+/** What changed about an instance. */
+export interface InstanceChange {
+  readonly instance: PluginInstance;
+  readonly from: InstanceState;
+  readonly to: InstanceState;
+  readonly event: InstanceEvent;
+  readonly reason: string;
+}
+
+/**
+ * One running process of a plugin, from discovery to its end. It counts the
+ * requests that lease it; nothing else in the host may decide that it is idle.
+ */
+export class PluginInstance {
+  /** When the host first knew of it, in milliseconds since the epoch. */
+  readonly since: number;
+  state: InstanceState = 'discovered';
+  /** Why it is in its state, one line. */
+  reason = '';
+  manifest: PluginManifest | undefined;
+  parameters: ParameterSet = { generate: new Map(), embed: new Map() };
+  /** Requests served and failed, for the list of plugins. */
+  served = 0;
+  failed = 0;
+  readonly client: PluginClient;
+  private leases = 0;
+  private idleWaiters: (() => void)[] = [];
+
+  constructor(
+    /** Name under which the host keeps it. */
+    readonly plugin: string,
+    readonly address: string,
+    readonly transport: PluginTransport,
+    private readonly onChange: (change: InstanceChange) => void,
+    now: number,
+    /** Process id when the host spawned it. */
+    readonly pid?: number,
+  ) {
+    this.since = now;
+    this.client = new PluginClient(plugin, transport);
+  }
+
+  get instanceId(): string {
+    return this.manifest?.info.instanceId ?? '';
+  }
+
+  get version(): string {
+    return this.manifest?.info.buildVersion ?? '';
+  }
+
+  /** Requests that hold it now. */
+  get inFlight(): number {
+    return this.leases;
+  }
+
+  /** Moves it on; false when the event is illegal in its state, which then stays. */
+  apply(event: InstanceEvent, reason = ''): boolean {
+    const from = this.state;
+    const to = nextState(from, event);
+    if (to === undefined) return false;
+    this.state = to;
+    this.reason = reason;
+    this.onChange({ instance: this, from, to, event, reason });
+    return true;
+  }
+
+  /** Takes what the plugin said of itself. */
+  accept(manifest: PluginManifest): void {
+    this.manifest = manifest;
+    this.parameters = readParameters(manifest.capabilities);
+  }
+
+  /** Counts a request in; undefined when it may not be leased. Release exactly once. */
+  lease(): Lease | undefined {
+    if (!leasable.has(this.state)) return undefined;
+    this.leases += 1;
+    return new Lease(this, () => {
+      this.leases -= 1;
+      if (this.leases === 0) {
+        for (const wake of this.idleWaiters.splice(0)) wake();
+      }
+    });
+  }
+
+  /** Resolves when no request holds it, or the signal fires (then it rejects). */
+  whenIdle(signal: AbortSignal): Promise<void> {
+    if (this.leases === 0) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        this.idleWaiters = this.idleWaiters.filter((waiter) => waiter !== wake);
+        reject(signal.reason as Error);
+      };
+      const wake = (): void => {
+        signal.removeEventListener('abort', onAbort);
+        resolve();
+      };
+      if (signal.aborted) onAbort();
+      else {
+        this.idleWaiters.push(wake);
+        signal.addEventListener('abort', onAbort, { once: true });
+      }
+    });
+  }
+}
+
+/** A request's hold on an instance. */
+export class Lease {
+  private held = true;
+
+  constructor(
+    readonly instance: PluginInstance,
+    private readonly onRelease: () => void,
+  ) {}
+
+  /** Lets go. A second call does nothing. */
+  release(): void {
+    if (!this.held) return;
+    this.held = false;
+    this.onRelease();
+  }
+}

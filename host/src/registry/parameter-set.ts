@@ -1,0 +1,62 @@
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import type { ValidateFunction } from 'ajv';
+import type { GetCapabilitiesResponse, Parameter } from '@outrigger/proto';
+
+/** A parameter that a plugin understands. */
+export interface KnownParameter {
+  readonly name: string;
+  readonly description: string;
+  /** JSON Schema of the value; undefined for the common parameters. */
+  readonly schema: unknown;
+  /** What is wrong with a value, or undefined. */
+  check(value: unknown): string | undefined;
+}
+
+/** Parameters of a plugin by operation and name. */
+export interface ParameterSet {
+  readonly generate: ReadonlyMap<string, KnownParameter>;
+  readonly embed: ReadonlyMap<string, KnownParameter>;
+}
+
+/** Most parameters taken from one plugin per operation, and the longest schema. */
+const maxParameters = 500;
+const maxSchemaLength = 64 * 1024;
+
+/** Reads what a plugin announced. A schema that cannot be compiled accepts any value. */
+export function readParameters(capabilities: GetCapabilitiesResponse): ParameterSet {
+  return { generate: index(capabilities.parameters), embed: index(capabilities.embedParameters) };
+}
+
+function index(parameters: readonly Parameter[]): ReadonlyMap<string, KnownParameter> {
+  // Schemas are a stranger's: one Ajv per plugin, gone with it; nothing is fetched.
+  const ajv = new Ajv2020({ strict: false, allErrors: false, validateFormats: false });
+  return new Map(parameters.slice(0, maxParameters).map((parameter) => [parameter.name, read(ajv, parameter)]));
+}
+
+function read(ajv: Ajv2020, { name, description, schemaJson }: Parameter): KnownParameter {
+  if (schemaJson === '' || schemaJson.length > maxSchemaLength) {
+    return { name, description, schema: undefined, check: () => undefined };
+  }
+  let schema: unknown;
+  try {
+    schema = JSON.parse(schemaJson);
+  } catch {
+    return { name, description, schema: undefined, check: () => undefined };
+  }
+  let validate: ValidateFunction | undefined;
+  return {
+    name,
+    description,
+    schema,
+    check: (value) => {
+      try {
+        validate ??= ajv.compile(schema as object);
+      } catch {
+        return undefined;
+      }
+      if (validate(value)) return undefined;
+      const error = validate.errors?.[0];
+      return `${name}${error?.instancePath.replaceAll('/', '.') ?? ''} ${error?.message ?? 'is not valid'}`;
+    },
+  };
+}

@@ -1,0 +1,45 @@
+import type { TransportTls } from './grpc-transport.js';
+
+/** Where instances of a plugin come from and how they are treated: one plugin of the configuration. */
+export interface PluginSource {
+  /** Name under which the host keeps it and models are addressed. */
+  readonly name: string;
+  readonly origin: SpawnOrigin | AttachOrigin;
+  /** The plugin's own configuration. */
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly swapMode: 'overlap' | 'exclusive' | undefined;
+  /** From spawn to readiness, in milliseconds. */
+  readonly startTimeoutMs: number;
+  /** Longest drain, in milliseconds. */
+  readonly drainTimeoutMs: number;
+  readonly restart: RestartPolicy;
+}
+
+/** The host starts it. */
+export interface SpawnOrigin {
+  readonly kind: 'spawn';
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string | undefined;
+}
+
+/** Somebody else starts it. */
+export interface AttachOrigin {
+  readonly kind: 'attach';
+  readonly address: string;
+  readonly tls: TransportTls | undefined;
+}
+
+/** How fast a plugin that ended is started again. All in milliseconds. */
+export interface RestartPolicy {
+  readonly minDelayMs: number;
+  readonly maxDelayMs: number;
+  /** A plugin that lived this long has its back-off forgotten. */
+  readonly resetAfterMs: number;
+}
+
+/** The delay before the next start after so many failures in a row, with up to 20 % jitter. */
+export function restartDelay(policy: RestartPolicy, failures: number, random: () => number): number {
+  const delay = Math.min(policy.maxDelayMs, policy.minDelayMs * 2 ** Math.min(failures - 1, 20));
+  return Math.round(delay * (1 + 0.2 * random()));
+}

@@ -1,0 +1,98 @@
+import type { Readable } from 'node:stream';
+import { StringDecoder } from 'node:string_decoder';
+import type { Logger } from '../telemetry/logger.js';
+
+/** The last lines of a stream. */
+export interface LineTail {
+  /** The last lines that were kept, the oldest first. */
+  lines(): readonly string[];
+  /** The last telling line, shortened to one line; empty when there was none. */
+  last(): string;
+}
+
+const maxLine = 8 * 1024;
+const maxLines = 50;
+
+/**
+ * Reads a child's output line by line into the log and keeps the last lines.
+ * Lines of the SDK's own form keep their level and fields. A line without end is
+ * cut, so that a noisy child costs no memory.
+ */
+export function forwardLines(stream: Readable, log: Logger): LineTail {
+  const decoder = new StringDecoder('utf8');
+  const kept: string[] = [];
+  let rest = '';
+  const take = (line: string): void => {
+    if (line.trim() === '') return;
+    kept.push(line);
+    if (kept.length > maxLines) kept.shift();
+    report(line, log);
+  };
+  stream.on('data', (chunk: Buffer) => {
+    rest += decoder.write(chunk);
+    for (;;) {
+      const end = rest.indexOf('\n');
+      if (end < 0) break;
+      take(rest.slice(0, Math.min(end, maxLine)));
+      rest = rest.slice(end + 1);
+    }
+    if (rest.length > maxLine) {
+      take(rest.slice(0, maxLine));
+      rest = '';
+    }
+  });
+  stream.on('end', () => {
+    take(rest.slice(0, maxLine));
+    rest = '';
+  });
+  stream.on('error', () => undefined);
+  return {
+    lines: () => kept,
+    last: () => (kept.length === 0 ? '' : tell(kept)),
+  };
+}
+
+interface LogLine {
+  level?: unknown;
+  msg?: unknown;
+}
+
+function parse(line: string): (LogLine & Record<string, unknown>) | undefined {
+  if (!line.startsWith('{')) return undefined;
+  try {
+    return JSON.parse(line) as LogLine & Record<string, unknown>;
+  } catch {
+    return undefined;
+  }
+}
+
+function report(line: string, log: Logger): void {
+  const parsed = parse(line);
+  if (parsed === undefined) {
+    log.info({ output: line }, 'plugin output');
+    return;
+  }
+  const { level, msg, time: _time, ...fields } = parsed;
+  const text = typeof msg === 'string' ? msg : 'plugin log';
+  if (level === 'error' || level === 'fatal') log.error(fields, text);
+  else if (level === 'warn') log.warn(fields, text);
+  else if (level === 'debug' || level === 'trace') log.debug(fields, text);
+  else log.info(fields, text);
+}
+
+/** The last line that says something; an error line of the SDK's form is preferred. */
+function tell(lines: readonly string[]): string {
+  for (const line of lines.toReversed()) {
+    const parsed = parse(line);
+    if (parsed?.level === 'error' && typeof parsed.msg === 'string') return shorten(parsed.msg);
+  }
+  // A runtime that dies of an exception ends with its version and a blank; the message stands above.
+  const line = lines.findLast((candidate) => /error|exception|cannot|failed|refused/i.test(candidate)) ?? lines.at(-1) ?? '';
+  const parsed = parse(line);
+  return shorten(typeof parsed?.msg === 'string' ? parsed.msg : line);
+}
+
+function shorten(line: string): string {
+  const plain = line.trim();
+  return plain.length > 300 ? `${plain.slice(0, 300)}…` : plain;
+}
