@@ -18,7 +18,10 @@ export class EndpointDirectory {
       if (path.length + 40 <= maxSocketPath) return new EndpointDirectory(path);
       await rm(path, { recursive: true, force: true });
     }
-    throw new GatewayError('internal', 'no temporary directory has a path short enough for unix sockets; set TMPDIR to a shorter one');
+    throw new GatewayError(
+      'internal',
+      'no temporary directory has a path short enough for unix sockets; set TMPDIR to a shorter one',
+    );
   }
 
   /** An address that was never used before. */

@@ -25,7 +25,10 @@ export interface HandshakeOptions {
  * Asks an instance who it is and what it can do, and hands it its configuration.
  * Errors name what is missing and the remedy.
  */
-export async function negotiate(instance: PluginInstance, options: HandshakeOptions): Promise<PluginManifest> {
+export async function negotiate(
+  instance: PluginInstance,
+  options: HandshakeOptions,
+): Promise<PluginManifest> {
   const { signal, callTimeoutMs: timeoutMs } = options;
   const bounds = { signal, timeoutMs };
   const services = await listServices(instance.transport, bounds);
@@ -37,7 +40,9 @@ export async function negotiate(instance: PluginInstance, options: HandshakeOpti
       `${instance.address} does not serve ${missing.join(' and ')}: ` +
         (others.length > 0
           ? `it speaks another version of the contract (${others[0] ?? ''}); this host speaks outrigger.plugin.v1`
-          : 'it is not a plugin of this host (reflection lists ' + (services.slice(0, 5).join(', ') || 'nothing') + ')'),
+          : 'it is not a plugin of this host (reflection lists ' +
+            (services.slice(0, 5).join(', ') || 'nothing') +
+            ')'),
     );
   }
   const info = await instance.client.unary(
@@ -46,10 +51,16 @@ export async function negotiate(instance: PluginInstance, options: HandshakeOpti
     bounds,
   );
   if (!/^[a-z][a-z0-9-]{0,62}$/.test(info.name)) {
-    throw new GatewayError('plugin_unavailable', `${instance.address} calls itself ${JSON.stringify(info.name.slice(0, 80))}: not a plugin name`);
+    throw new GatewayError(
+      'plugin_unavailable',
+      `${instance.address} calls itself ${JSON.stringify(info.name.slice(0, 80))}: not a plugin name`,
+    );
   }
   if (info.instanceId === '' || info.buildVersion === '') {
-    throw new GatewayError('plugin_unavailable', `plugin ${info.name} announces no ${info.instanceId === '' ? 'instance_id' : 'build_version'}`);
+    throw new GatewayError(
+      'plugin_unavailable',
+      `plugin ${info.name} announces no ${info.instanceId === '' ? 'instance_id' : 'build_version'}`,
+    );
   }
   await instance.client.unary(
     contract.lifecycle.configure,
@@ -62,7 +73,10 @@ export async function negotiate(instance: PluginInstance, options: HandshakeOpti
 }
 
 /** Refuses a plugin that does not say SERVING. */
-async function serving(instance: PluginInstance, bounds: { signal: AbortSignal; timeoutMs: number }): Promise<void> {
+async function serving(
+  instance: PluginInstance,
+  bounds: { signal: AbortSignal; timeoutMs: number },
+): Promise<void> {
   const { status } = await instance.client.unary(health.check, { service: '' }, bounds);
   if (status !== HealthCheckResponse_ServingStatus.SERVING) {
     throw new GatewayError('plugin_unavailable', `plugin ${instance.plugin} says that it is not serving`);
@@ -101,7 +115,11 @@ async function pollHealth(
 ): Promise<string> {
   while (!signal.aborted) {
     try {
-      const { status } = await instance.client.unary(health.check, { service: '' }, { signal, timeoutMs: 5000 });
+      const { status } = await instance.client.unary(
+        health.check,
+        { service: '' },
+        { signal, timeoutMs: 5000 },
+      );
       onServing(status === HealthCheckResponse_ServingStatus.SERVING);
     } catch (thrown) {
       if (signal.aborted) break;
@@ -110,9 +128,15 @@ async function pollHealth(
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, pollMs);
       timer.unref();
-      signal.addEventListener('abort', () => { clearTimeout(timer); resolve(); }, { once: true });
+      signal.addEventListener(
+        'abort',
+        () => {
+          clearTimeout(timer);
+          resolve();
+        },
+        { once: true },
+      );
     });
   }
   return 'released';
 }
-

@@ -45,7 +45,9 @@ export class Launcher {
     const deadline = AbortSignal.timeout(source.startTimeoutMs);
     const bounds = AbortSignal.any([signal, deadline]);
     const dead = launched.exited.then((exit) => {
-      throw new GatewayError('plugin_unavailable', `plugin ${source.name} ${exit.reason}`, { plugin: source.name });
+      throw new GatewayError('plugin_unavailable', `plugin ${source.name} ${exit.reason}`, {
+        plugin: source.name,
+      });
     });
     dead.catch(() => undefined);
     try {
@@ -128,7 +130,12 @@ export class Launcher {
   }
 
   /** Shutdown by the contract, then by signals to the process group; then its own socket. */
-  private async end(instance: PluginInstance, child: PluginProcess, endpoint: Endpoint, graceMs: number): Promise<void> {
+  private async end(
+    instance: PluginInstance,
+    child: PluginProcess,
+    endpoint: Endpoint,
+    graceMs: number,
+  ): Promise<void> {
     if (graceMs > 0) {
       await instance.client
         .unary(contract.lifecycle.shutdown, { graceMs }, { timeoutMs: Math.min(graceMs, 2000) })
@@ -164,7 +171,9 @@ async function explain(
   // A call fails a moment before the process is reaped.
   const exit = await Promise.race([launched.exited, sleep(200, undefined, { ref: false })]);
   if (exit !== undefined) {
-    return new GatewayError('plugin_unavailable', `plugin ${source.name} ${exit.reason}`, { plugin: source.name });
+    return new GatewayError('plugin_unavailable', `plugin ${source.name} ${exit.reason}`, {
+      plugin: source.name,
+    });
   }
   return GatewayError.from(thrown);
 }

@@ -30,7 +30,9 @@ export function readParameters(capabilities: GetCapabilitiesResponse): Parameter
 function index(parameters: readonly Parameter[]): ReadonlyMap<string, KnownParameter> {
   // Schemas are a stranger's: one Ajv per plugin, gone with it; nothing is fetched.
   const ajv = new Ajv2020({ strict: false, allErrors: false, validateFormats: false });
-  return new Map(parameters.slice(0, maxParameters).map((parameter) => [parameter.name, read(ajv, parameter)]));
+  return new Map(
+    parameters.slice(0, maxParameters).map((parameter) => [parameter.name, read(ajv, parameter)]),
+  );
 }
 
 function read(ajv: Ajv2020, { name, description, schemaJson }: Parameter): KnownParameter {

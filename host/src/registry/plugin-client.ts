@@ -163,8 +163,12 @@ export class PluginClient {
   }
 
   private unreadable(path: string): GatewayError {
-    return new GatewayError('internal', `plugin ${this.plugin} answered ${path} with bytes that cannot be read`, {
-      plugin: this.plugin,
-    });
+    return new GatewayError(
+      'internal',
+      `plugin ${this.plugin} answered ${path} with bytes that cannot be read`,
+      {
+        plugin: this.plugin,
+      },
+    );
   }
 }

@@ -74,9 +74,13 @@ const maxMessageLength = 2000;
 /** The status of a failed call as the error that a caller sees. */
 export function pluginFailure(status: CallStatus, plugin: string): GatewayError {
   const details = readDetails(status.details);
-  const reason = details.reason !== undefined && details.reason in errorReasons ? (details.reason as ErrorReason) : undefined;
+  const reason =
+    details.reason !== undefined && details.reason in errorReasons
+      ? (details.reason as ErrorReason)
+      : undefined;
   const kind = reason === undefined ? (kindByCode[status.code] ?? 'internal') : kindByReason[reason];
-  const retryAfterMs = details.retryAfterMs ?? (kind === 'plugin_unavailable' ? unavailableRetryMs : undefined);
+  const retryAfterMs =
+    details.retryAfterMs ?? (kind === 'plugin_unavailable' ? unavailableRetryMs : undefined);
   return new GatewayError(kind, messageOf(status, reason, kind, plugin), {
     plugin,
     notStarted: reason !== undefined && notStarted.has(reason),
@@ -85,7 +89,12 @@ export function pluginFailure(status: CallStatus, plugin: string): GatewayError 
   });
 }
 
-function messageOf(status: CallStatus, reason: ErrorReason | undefined, kind: ErrorKind, plugin: string): string {
+function messageOf(
+  status: CallStatus,
+  reason: ErrorReason | undefined,
+  kind: ErrorKind,
+  plugin: string,
+): string {
   if (reason !== undefined) return status.message.slice(0, maxMessageLength);
   // Without a reason the text is the transport's or a stranger's: addresses and paths stay inside.
   switch (kind) {

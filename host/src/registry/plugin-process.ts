@@ -95,7 +95,11 @@ export class PluginProcess {
 }
 
 function describeExit(
-  result: { readonly exitCode?: number | undefined; readonly signal?: string | undefined; readonly code?: string | undefined },
+  result: {
+    readonly exitCode?: number | undefined;
+    readonly signal?: string | undefined;
+    readonly code?: string | undefined;
+  },
   tail: LineTail,
 ): ProcessExit {
   const last = tail.last();

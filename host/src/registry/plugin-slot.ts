@@ -61,7 +61,13 @@ export class PluginSlot {
   }
 
   get status(): SlotStatus {
-    return { name: this.name, state: this.status_, reason: this.reason, restarts: this.restarts, retryAt: this.retryAt };
+    return {
+      name: this.name,
+      state: this.status_,
+      reason: this.reason,
+      restarts: this.restarts,
+      retryAt: this.retryAt,
+    };
   }
 
   /** All instances that are not gone yet, the active one first. */
@@ -153,14 +159,27 @@ export class PluginSlot {
     const { instance } = launched;
     const watching = new AbortController();
     const closed = new Promise<undefined>((resolve) => {
-      signal.addEventListener('abort', () => { resolve(undefined); }, { once: true });
+      signal.addEventListener(
+        'abort',
+        () => {
+          resolve(undefined);
+        },
+        { once: true },
+      );
     });
     const lost = watchHealth(instance, AbortSignal.any([signal, watching.signal]), () => undefined);
     const exit = launched.exited.then((ended) => `plugin ${this.name} ${ended.reason}`);
     // A lost connection comes a moment before the exit that explains it.
     const gone = lost.then(async (reason) => {
       if (signal.aborted) return undefined;
-      const explained = await Promise.race([exit, new Promise<undefined>((resolve) => setTimeout(resolve, 500).unref())]);
+      const explained = await Promise.race([
+        exit,
+        new Promise<undefined>((resolve) => {
+          setTimeout(() => {
+            resolve(undefined);
+          }, 500).unref();
+        }),
+      ]);
       return explained ?? `plugin ${this.name} was lost: ${reason}`;
     });
     const reason = await Promise.race([closed, exit, gone]);
@@ -225,12 +244,17 @@ export class PluginSlot {
     try {
       await instance.whenIdle(signal);
       if (this.source.origin.kind === 'attach') return;
-      for await (const { inFlight } of instance.client.stream(contract.lifecycle.drain, { reason: why }, { signal })) {
+      for await (const { inFlight } of instance.client.stream(
+        contract.lifecycle.drain,
+        { reason: why },
+        { signal },
+      )) {
         if (inFlight === 0) break;
       }
     } catch {
       // The time is over or the instance is gone; what is still in flight fails with an explicit error.
-      if (signal.aborted) this.log.warn({ plugin: this.name, inFlight: instance.inFlight }, 'drain ran out of time');
+      if (signal.aborted)
+        this.log.warn({ plugin: this.name, inFlight: instance.inFlight }, 'drain ran out of time');
     }
   }
 

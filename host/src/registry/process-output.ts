@@ -87,7 +87,10 @@ function tell(lines: readonly string[]): string {
     if (parsed?.level === 'error' && typeof parsed.msg === 'string') return shorten(parsed.msg);
   }
   // A runtime that dies of an exception ends with its version and a blank; the message stands above.
-  const line = lines.findLast((candidate) => /error|exception|cannot|failed|refused/i.test(candidate)) ?? lines.at(-1) ?? '';
+  const line =
+    lines.findLast((candidate) => /error|exception|cannot|failed|refused/i.test(candidate)) ??
+    lines.at(-1) ??
+    '';
   const parsed = parse(line);
   return shorten(typeof parsed?.msg === 'string' ? parsed.msg : line);
 }

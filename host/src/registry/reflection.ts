@@ -82,7 +82,12 @@ async function converseWith<T>(
       try {
         resolve(method.response.decode(message) as ServerReflectionResponse);
       } catch {
-        fail(new GatewayError('plugin_unavailable', 'the plugin answers reflection with bytes that cannot be read'));
+        fail(
+          new GatewayError(
+            'plugin_unavailable',
+            'the plugin answers reflection with bytes that cannot be read',
+          ),
+        );
       }
     },
     end: (status: CallStatus) => {
@@ -115,7 +120,10 @@ async function converseWith<T>(
 
 function reflectionFailure(status: CallStatus, timeoutMs: number): Error {
   if (status.code === grpcCode.DEADLINE_EXCEEDED) {
-    return new GatewayError('plugin_unavailable', `the plugin did not answer reflection within ${timeoutMs} ms`);
+    return new GatewayError(
+      'plugin_unavailable',
+      `the plugin did not answer reflection within ${timeoutMs} ms`,
+    );
   }
   return pluginFailure(status, 'reflection');
 }
