@@ -87,7 +87,12 @@ export function finish(
   reason: FinishName,
   fields: { candidate?: number; raw?: string; detail?: string } = {},
 ): GenerateEvent {
-  return { event: { $case: 'finish', value: Finish.create({ raw: reason, ...fields, reason: finishReasons[reason] }) } };
+  return {
+    event: {
+      $case: 'finish',
+      value: Finish.create({ raw: reason, ...fields, reason: finishReasons[reason] }),
+    },
+  };
 }
 
 /** Tokens so far; cumulative. */

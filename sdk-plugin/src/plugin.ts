@@ -95,6 +95,20 @@ export type ServiceHandlers<Service extends ServiceDefinition> = {
     : never;
 };
 
+/** A service whose types have been checked by `pluginService`. */
+export interface AnyPluginService {
+  readonly definition: ServiceDefinition;
+  readonly descriptorSet: Uint8Array;
+  readonly handlers: Readonly<Record<string, (request: never, context: CallContext) => unknown>>;
+}
+
+/** Checks the handlers of a service against its definition. */
+export function pluginService<Service extends ServiceDefinition>(
+  service: PluginService<Service>,
+): AnyPluginService {
+  return service as unknown as AnyPluginService;
+}
+
 /** What a plugin is made of. All functions are optional but the name and the version. */
 export interface PluginDefinition<Config = unknown> {
   /** 1 to 63 characters of [a-z0-9-], beginning with a letter. */
@@ -129,17 +143,22 @@ export interface PluginDefinition<Config = unknown> {
    * generator that returns without a finish is reported as an error: it never
    * looks complete.
    */
-  generate?(request: GenerateRequest, context: CallContext): AsyncIterable<GenerateEvent | readonly GenerateEvent[]>;
+  generate?(
+    request: GenerateRequest,
+    context: CallContext,
+  ): AsyncIterable<GenerateEvent | readonly GenerateEvent[]>;
   embed?(request: EmbedRequest, context: CallContext): Promise<EmbedResponse>;
   countTokens?(request: CountTokensRequest, context: CallContext): Promise<CountTokensResponse>;
   metrics?(context: CallContext): Promise<GetMetricsResponse>;
 
-  /** Services of the plugin's own; methods with the tool option become MCP tools. */
-  readonly services?: readonly PluginService[];
+  /** Services of the plugin's own, each made by `pluginService`; methods with the tool option become MCP tools. */
+  readonly services?: readonly AnyPluginService[];
 }
 
 /** Checks a definition's name and version and returns it, typed. */
-export function definePlugin<Config = unknown>(definition: PluginDefinition<Config>): PluginDefinition<Config> {
+export function definePlugin<Config = unknown>(
+  definition: PluginDefinition<Config>,
+): PluginDefinition<Config> {
   if (!/^[a-z][a-z0-9-]{0,62}$/.test(definition.name)) {
     throw new TypeError(
       `plugin name ${JSON.stringify(definition.name)}: use 1 to 63 characters of a-z, 0-9 and "-", beginning with a letter`,

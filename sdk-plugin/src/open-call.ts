@@ -1,0 +1,86 @@
+import type { EventEmitter } from 'node:events';
+import type { Metadata } from '@grpc/grpc-js';
+import type { Log } from './log.js';
+import type { CallContext } from './plugin.js';
+import type { Work } from './work.js';
+
+/** What all kinds of gRPC server calls have in common. */
+export interface ServerSurface extends EventEmitter {
+  readonly cancelled: boolean;
+  readonly metadata: Metadata;
+  getDeadline(): Date | number;
+}
+
+/** How long work may go on after it was told to stop before it is given up, in milliseconds. */
+const unwindingBound = 5_000;
+
+/** One call from its arrival until its work has really ended. */
+export class OpenCall {
+  readonly context: CallContext;
+  /** It counts as work that a drain waits for. */
+  readonly counted: boolean;
+  readonly #work: Work;
+  readonly #controller = new AbortController();
+  readonly #onAbort: ((reason: Error) => void)[] = [];
+  #closed = false;
+  #unwinding: NodeJS.Timeout | undefined;
+
+  constructor(call: ServerSurface, work: Work, log: Log, counted: boolean, requestId: string) {
+    const deadline = Number(call.getDeadline());
+    this.#work = work;
+    this.counted = counted;
+    this.context = {
+      signal: this.#controller.signal,
+      requestId,
+      deadline: Number.isFinite(deadline) ? deadline : undefined,
+      log: requestId === '' ? log : log.child({ requestId }),
+    };
+    work.enter(this);
+    // grpc-js emits this after normal completion too; by then the call is closed and abort does nothing.
+    const cancelled = (): void => this.abort(departure(deadline));
+    call.once('cancelled', cancelled);
+    if (call.cancelled) queueMicrotask(cancelled);
+  }
+
+  get aborted(): boolean {
+    return this.#controller.signal.aborted;
+  }
+
+  /** Why the call was aborted. */
+  get reason(): Error {
+    return this.#controller.signal.reason as Error;
+  }
+
+  /** Runs `action` when the call is aborted, before the handler hears of it. */
+  onAbort(action: (reason: Error) => void): void {
+    if (this.aborted) action(this.reason);
+    else this.#onAbort.push(action);
+  }
+
+  /** Tells the handler to stop. Its work counts on until it ends, but no longer than the bound. */
+  abort(reason: Error): void {
+    if (this.#closed || this.aborted) return;
+    this.#unwinding = setTimeout(() => {
+      this.context.log.error('a handler goes on although its call has ended; it ignores context.signal');
+      this.close();
+    }, unwindingBound);
+    this.#unwinding.unref();
+    const actions = this.#onAbort.splice(0);
+    for (const action of actions) action(reason);
+    this.#controller.abort(reason);
+  }
+
+  /** The work has ended. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#unwinding);
+    this.#work.leave(this);
+  }
+}
+
+function departure(deadline: number): Error {
+  return Date.now() >= deadline
+    ? new DOMException('the deadline of the call has passed', 'TimeoutError')
+    : new DOMException('the caller has left', 'AbortError');
+}

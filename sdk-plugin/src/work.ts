@@ -1,0 +1,73 @@
+import type { OpenCall } from './open-call.js';
+
+/** What a plugin is working on, and whether it takes on more. */
+export class Work {
+  readonly #open = new Set<OpenCall>();
+  readonly #watchers = new Set<() => void>();
+  #inFlight = 0;
+  #draining = false;
+
+  /** Calls that count as work: inference and the plugin's own methods. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** New work is refused. */
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** Begins or ends draining. */
+  setDraining(draining: boolean): void {
+    if (this.#draining === draining) return;
+    this.#draining = draining;
+    this.#changed();
+  }
+
+  enter(call: OpenCall): void {
+    this.#open.add(call);
+    if (call.counted) {
+      this.#inFlight += 1;
+      this.#changed();
+    }
+  }
+
+  leave(call: OpenCall): void {
+    if (!this.#open.delete(call)) return;
+    if (call.counted) {
+      this.#inFlight -= 1;
+      this.#changed();
+    }
+  }
+
+  /** Ends every open call with this error. */
+  cut(reason: Error): void {
+    for (const call of [...this.#open]) call.abort(reason);
+  }
+
+  /** Calls `watcher` after every change, until the returned function is called. */
+  watch(watcher: () => void): () => void {
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
+  }
+
+  /** Resolves when nothing is in flight, or when the signal aborts. */
+  async idle(signal: AbortSignal): Promise<void> {
+    if (this.#inFlight === 0 || signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const settle = (): void => {
+        stop();
+        signal.removeEventListener('abort', settle);
+        resolve();
+      };
+      const stop = this.watch(() => {
+        if (this.#inFlight === 0) settle();
+      });
+      signal.addEventListener('abort', settle, { once: true });
+    });
+  }
+
+  #changed(): void {
+    for (const watcher of [...this.#watchers]) watcher();
+  }
+}
