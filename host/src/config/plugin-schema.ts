@@ -35,7 +35,9 @@ const limits = z
       .int()
       .min(1_048_576)
       .optional()
-      .describe('Memory the process group of the plugin may use before it is replaced. Bytes; no limit when absent.'),
+      .describe(
+        'Memory the process group of the plugin may use before it is replaced. Bytes; no limit when absent.',
+      ),
     maxInFlight: whole(256, 1, 100_000, 'Requests given to the plugin at the same time; further ones wait.'),
   })
   .prefault({})
@@ -55,7 +57,10 @@ export const pluginSchema = z
     ),
     enabled: flag(true, 'Whether the plugin is used. `false` also turns a bundled plugin off.'),
     env: z
-      .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'not a name of an environment variable'), z.coerce.string())
+      .record(
+        z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'not a name of an environment variable'),
+        z.coerce.string(),
+      )
       .default({})
       .describe('Environment variables for the plugin process. Printing hides the values.'),
     secrets: strings(
@@ -73,14 +78,19 @@ export const pluginSchema = z
       .describe(
         'How a new instance takes over: `overlap` starts it beside the old one, `exclusive` drains the old one first. The plugin decides when absent.',
       ),
-    startTimeoutMs: milliseconds(30_000, 'Time from the start of the process until the plugin must be ready.'),
+    startTimeoutMs: milliseconds(
+      30_000,
+      'Time from the start of the process until the plugin must be ready.',
+    ),
     drainTimeoutMs: milliseconds(30_000, 'Time running requests get when the plugin is replaced or stopped.'),
     restart,
     toolPrefix: z
       .string()
       .regex(/^[A-Za-z0-9_.-]{0,64}$/, 'at most 64 letters, digits, `_`, `.` or `-`')
       .optional()
-      .describe('Prefix of the MCP tools this plugin brings. The name of the plugin and a dot when absent; may be empty.'),
+      .describe(
+        'Prefix of the MCP tools this plugin brings. The name of the plugin and a dot when absent; may be empty.',
+      ),
     watch: z
       .union([z.boolean(), z.array(z.string().min(1)).max(100)])
       .default(false)
@@ -89,6 +99,7 @@ export const pluginSchema = z
     limits,
   })
   .refine((plugin) => !(plugin.command && plugin.address), {
-    error: 'has both `command` and `address`; keep `command` to start the plugin, or `address` to attach to one that runs',
+    error:
+      'has both `command` and `address`; keep `command` to start the plugin, or `address` to attach to one that runs',
     when: ({ value }) => typeof value === 'object' && value !== null,
   });

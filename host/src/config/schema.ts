@@ -16,13 +16,24 @@ const server = z
     firstTokenTimeoutMs: milliseconds(120_000, 'Longest wait for the first token of an answer.'),
     idleTimeoutMs: milliseconds(60_000, 'Longest silence between two tokens of an answer.'),
     shutdownGraceMs: milliseconds(4_000, 'Time running requests get when the host stops.', 0),
-    keepAliveMs: milliseconds(15_000, 'Interval of comments that keep a silent stream open; 0 sends none.', 0),
-    maxInFlight: whole(1024, 1, 1_000_000, 'Requests served at the same time; further ones are refused with 429.'),
+    keepAliveMs: milliseconds(
+      15_000,
+      'Interval of comments that keep a silent stream open; 0 sends none.',
+      0,
+    ),
+    maxInFlight: whole(
+      1024,
+      1,
+      1_000_000,
+      'Requests served at the same time; further ones are refused with 429.',
+    ),
     maxQueued: whole(1024, 0, 1_000_000, 'Requests that may wait for a model or a plugin.'),
     allowedHosts: strings(
       'Values of the Host header that are accepted besides loopback names and `server.host`; guards against DNS rebinding.',
     ),
-    allowedOrigins: strings('Web origins whose pages may call the host, besides loopback ones. `*` allows any.'),
+    allowedOrigins: strings(
+      'Web origins whose pages may call the host, besides loopback ones. `*` allows any.',
+    ),
     cors: z
       .strictObject({
         credentials: flag(false, 'Whether browsers may send cookies and authorization headers of their own.'),
@@ -41,7 +52,10 @@ const log = z
       .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
       .default('info')
       .describe('Least severe level that is written.'),
-    format: z.enum(['json', 'pretty']).default('json').describe('One JSON object per line, or lines for people.'),
+    format: z
+      .enum(['json', 'pretty'])
+      .default('json')
+      .describe('One JSON object per line, or lines for people.'),
     content: flag(false, 'Whether prompts and answers may appear in logs.'),
   })
   .prefault({})
