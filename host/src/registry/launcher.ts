@@ -22,7 +22,6 @@ export interface Launched {
 export interface LauncherOptions {
   readonly hostVersion: string;
   readonly directory: EndpointDirectory;
-  readonly baseEnv: Readonly<Record<string, string>>;
   readonly log: Logger;
   readonly now: () => number;
   readonly onChange: (change: InstanceChange) => void;
@@ -103,7 +102,6 @@ export class Launcher {
         command: origin.command,
         cwd: origin.cwd,
         env: {
-          ...this.options.baseEnv,
           ...origin.env,
           PLUGIN_ENDPOINT: `unix://${endpoint.path}`,
           PLUGIN_PARENT_GUARD: 'stdin',

@@ -14,7 +14,7 @@ const pageSize = 500;
 /** How a name in a request is resolved beside the models themselves. */
 export interface ModelNames {
   /** Model of requests that name none. */
-  readonly default: string | undefined;
+  readonly default?: string | undefined;
   readonly aliases: Readonly<Record<string, string>>;
 }
 

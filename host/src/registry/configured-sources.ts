@@ -1,0 +1,54 @@
+import { readFileSync } from 'node:fs';
+import type { Config, PluginConfig } from '../config/schema.js';
+import { childEnvironment } from './child-environment.js';
+import type { TransportTls } from './grpc-transport.js';
+import type { PluginSource } from './plugin-source.js';
+
+/** The plugins of a configuration that are to run. */
+export function configuredSources(
+  config: Config,
+  environment: Readonly<Record<string, string | undefined>>,
+): PluginSource[] {
+  return Object.entries(config.plugins)
+    .filter(([, plugin]) => plugin.enabled)
+    .map(([name, plugin]) => sourceOf(name, plugin, environment));
+}
+
+function sourceOf(
+  name: string,
+  plugin: PluginConfig,
+  environment: Readonly<Record<string, string | undefined>>,
+): PluginSource {
+  return {
+    name,
+    origin:
+      plugin.address === undefined
+        ? {
+            kind: 'spawn',
+            command: plugin.command ?? [],
+            env: { ...childEnvironment(environment, plugin.secrets), ...plugin.env },
+            cwd: plugin.cwd,
+          }
+        : { kind: 'attach', address: plugin.address, tls: readTls(plugin.tls) },
+    config: plugin.config,
+    swapMode: plugin.swapMode,
+    startTimeoutMs: plugin.startTimeoutMs,
+    drainTimeoutMs: plugin.drainTimeoutMs,
+    restart: plugin.restart,
+  };
+}
+
+function readTls(tls: PluginConfig['tls']): TransportTls | undefined {
+  if (tls === undefined) return undefined;
+  const pem = (value: string | undefined): Buffer | undefined => {
+    if (value === undefined) return undefined;
+    return value.includes('-----BEGIN') ? Buffer.from(value) : readFileSync(value);
+  };
+  const [ca, cert, key] = [pem(tls.ca), pem(tls.cert), pem(tls.key)];
+  return {
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+    ...(tls.serverName === undefined ? {} : { serverName: tls.serverName }),
+  };
+}
