@@ -37,6 +37,10 @@ export class PluginInstance {
   served = 0;
   failed = 0;
   readonly client: PluginClient;
+  /** Resolves with the reason when a call finds the connection broken. */
+  readonly broken: Promise<string>;
+  private breakOff: (reason: string) => void = () => undefined;
+  private isBroken = false;
   private leases = 0;
   private idleWaiters: (() => void)[] = [];
 
@@ -52,6 +56,9 @@ export class PluginInstance {
   ) {
     this.since = now;
     this.client = new PluginClient(plugin, transport);
+    this.broken = new Promise((resolve) => {
+      this.breakOff = resolve;
+    });
   }
 
   get instanceId(): string {
@@ -84,9 +91,20 @@ export class PluginInstance {
     this.parameters = readParameters(manifest.capabilities);
   }
 
+  /** A call found the connection broken: from now on no request gets this instance. */
+  reportBroken(reason: string): void {
+    this.isBroken = true;
+    this.breakOff(reason);
+  }
+
+  /** False once the connection was found broken. */
+  get connected(): boolean {
+    return !this.isBroken;
+  }
+
   /** Counts a request in; undefined when it may not be leased. Release exactly once. */
   lease(): Lease | undefined {
-    if (!leasable.has(this.state)) return undefined;
+    if (this.isBroken || !leasable.has(this.state)) return undefined;
     this.leases += 1;
     return new Lease(this, () => {
       this.leases -= 1;

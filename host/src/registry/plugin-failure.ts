@@ -83,10 +83,20 @@ export function pluginFailure(status: CallStatus, plugin: string): GatewayError 
     details.retryAfterMs ?? (kind === 'plugin_unavailable' ? unavailableRetryMs : undefined);
   return new GatewayError(kind, messageOf(status, reason, kind, plugin), {
     plugin,
-    notStarted: reason !== undefined && notStarted.has(reason),
+    notStarted: reason === undefined ? neverSent(status) : notStarted.has(reason),
     ...(details.field === undefined ? {} : { param: details.field }),
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   });
+}
+
+/** A status that no plugin gave: the connection itself is broken. */
+export function connectionBroken(status: CallStatus): boolean {
+  return status.code === grpcCode.UNAVAILABLE && status.details === undefined;
+}
+
+/** The gRPC library's words for a call that never left, because no connection stands. */
+function neverSent(status: CallStatus): boolean {
+  return status.code === grpcCode.UNAVAILABLE && /^(No connection established|Failed to connect)/.test(status.message);
 }
 
 function messageOf(

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { GatewayError } from '../errors/gateway-error.js';
 import type { Logger } from '../telemetry/logger.js';
 import { watchHealth } from './handshake.js';
@@ -87,7 +88,7 @@ export class PluginSlot {
   async lease(signal: AbortSignal, holdMs: number): Promise<Lease> {
     const lease = this.active?.lease();
     if (lease !== undefined) return lease;
-    if (this.status_ === 'starting') await this.changed(signal, holdMs);
+    if (this.status_ === 'starting' || this.active?.connected === false) await this.changed(signal, holdMs);
     const later = this.active?.lease();
     if (later !== undefined) return later;
     if (signal.aborted) throw GatewayError.from(signal.reason);
@@ -154,48 +155,35 @@ export class PluginSlot {
     this.wake();
   }
 
-  /** Waits until the instance is gone; undefined when the slot closes first. */
+  /** Waits until the instance is gone and returns why; undefined when the slot closes first. */
   private async whenGone(launched: Launched, signal: AbortSignal): Promise<string | undefined> {
     const { instance } = launched;
     const watching = new AbortController();
     const closed = new Promise<undefined>((resolve) => {
-      signal.addEventListener(
-        'abort',
-        () => {
-          resolve(undefined);
-        },
-        { once: true },
-      );
+      signal.addEventListener('abort', () => resolve(undefined), { once: true });
     });
-    const lost = watchHealth(instance, AbortSignal.any([signal, watching.signal]), () => undefined);
     const exit = launched.exited.then((ended) => `plugin ${this.name} ${ended.reason}`);
-    // A lost connection comes a moment before the exit that explains it.
-    const gone = lost.then(async (reason) => {
-      if (signal.aborted) return undefined;
-      const explained = await Promise.race([
-        exit,
-        new Promise<undefined>((resolve) => {
-          setTimeout(() => {
-            resolve(undefined);
-          }, 500).unref();
-        }),
-      ]);
-      return explained ?? `plugin ${this.name} was lost: ${reason}`;
-    });
-    const reason = await Promise.race([closed, exit, gone]);
+    const lost = watchHealth(instance, AbortSignal.any([signal, watching.signal]), () => undefined);
+    const gone = await Promise.race([closed, exit, lost, instance.broken]);
     watching.abort();
-    if (signal.aborted || reason === undefined) return undefined;
-    this.log.error({ plugin: this.name, reason, stderr: undefined }, 'plugin is gone');
-    instance.apply('lost', reason);
+    if (signal.aborted || gone === undefined) return undefined;
+    // From here on no request gets it; why it is gone is found out afterwards.
+    instance.apply('lost', gone);
     if (this.active === instance) {
       this.active = undefined;
       this.status_ = 'starting';
       this.observer.activeChanged(this);
     }
-    instance.apply('wait', reason);
+    // A lost connection comes a moment before the exit that explains it.
+    const explained = await Promise.race([
+      exit,
+      sleep(500, `plugin ${this.name} was lost: ${gone}`, { ref: false }),
+    ]);
+    this.log.error({ plugin: this.name, reason: explained }, 'plugin is gone');
+    instance.apply('wait', explained);
     this.launched.delete(instance);
     await launched.dispose(0);
-    return reason;
+    return explained;
   }
 
   private async backOff(signal: AbortSignal): Promise<void> {

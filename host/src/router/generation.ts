@@ -8,7 +8,7 @@ import {
 import { GatewayError } from '../errors/gateway-error.js';
 import type { Lease, PluginInstance } from '../registry/instance.js';
 import { contract } from '../registry/plugin-client.js';
-import { pluginFailure } from '../registry/plugin-failure.js';
+import { connectionBroken, pluginFailure } from '../registry/plugin-failure.js';
 import type { CallSink, CallStatus, TransportCall } from '../registry/transport.js';
 import type { Generation, GenerationSink, Served } from './inference.js';
 
@@ -152,6 +152,7 @@ export class ActiveGeneration implements Generation, CallSink {
       return;
     }
     const { instance } = this.lease;
+    if (connectionBroken(status)) instance.reportBroken(status.message);
     const error =
       status.code === grpcCode.OK
         ? this.broken('ended the stream before the answer was whole')
