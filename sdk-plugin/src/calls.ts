@@ -88,7 +88,7 @@ export class Calls {
         open.onAbort(fail);
         const encode = (message: Response): Buffer => method.response.encode(message);
         await pump(call, open, run(request, open.context), framing(request, encode));
-        if (answered) return;
+        if (open.aborted) return;
         answered = true;
         call.end();
       };

@@ -59,16 +59,18 @@ async function* drain(instance: PluginInstance, context: CallContext): AsyncGene
   context.signal.addEventListener('abort', notice, { once: true });
   try {
     let reported: number | undefined;
-    while (!context.signal.aborted) {
+    for (;;) {
+      if (context.signal.aborted) return;
       if (!work.draining) throw new PluginError('CONFLICT', 'a Configure has ended the drain');
       const { inFlight } = work;
-      if (inFlight !== reported) yield { inFlight };
-      reported = inFlight;
-      if (inFlight === 0) return;
-      // What changed while the caller read is seen here: nothing awaits between the two looks.
-      if (work.inFlight === reported && work.draining && !context.signal.aborted) {
-        await new Promise<void>((resolve) => (wake = resolve));
+      if (inFlight !== reported) {
+        reported = inFlight;
+        yield { inFlight };
+        // The count may have changed while the caller read: look again before waiting.
+        continue;
       }
+      if (inFlight === 0) return;
+      await new Promise<void>((resolve) => (wake = resolve));
     }
   } finally {
     unwatch();

@@ -63,8 +63,15 @@ export function modelsService(
   loads: SharedLoads,
 ): UntypedServiceImplementation | undefined {
   const { definition } = instance;
-  const { listModels, getModel, loadModel, unloadModel, pullModel, deleteModel } = definition;
-  if (!(listModels ?? getModel ?? loadModel ?? unloadModel ?? pullModel ?? deleteModel)) return undefined;
+  const handlers = [
+    'listModels',
+    'getModel',
+    'loadModel',
+    'unloadModel',
+    'pullModel',
+    'deleteModel',
+  ] as const;
+  if (!handlers.some((handler) => definition[handler] !== undefined)) return undefined;
   const methods = methodsOf(ModelsDefinition);
   const rules = { configured: true } as const;
   return {

@@ -106,7 +106,7 @@ export interface AnyPluginService {
 export function pluginService<Service extends ServiceDefinition>(
   service: PluginService<Service>,
 ): AnyPluginService {
-  return service as unknown as AnyPluginService;
+  return service;
 }
 
 /** What a plugin is made of. All functions are optional but the name and the version. */
@@ -123,7 +123,10 @@ export interface PluginDefinition<Config = unknown> {
   readonly capabilities?: CapabilityDeclaration | (() => CapabilityDeclaration);
   /** Reads and checks the configuration; without it any configuration but `{}` is refused. */
   readonly config?: ConfigReader<Config>;
-  /** Takes a new configuration; a throw keeps the old one in force. Called at least once before traffic. */
+  /** Takes a new configuration; a throw keeps the old one in force. Called before traffic and
+   * again on every change; what it returns are warnings for people. */
+  // An async function without a return is the common case, and its type is Promise<void>.
+  // eslint-disable-next-line @typescript-eslint/no-invalid-void-type
   configure?(config: Config, context: CallContext): Promise<void | readonly string[]>;
   /** Frees everything: engines, sockets, timers. Called once, after draining; bounded by the grace. */
   stop?(context: CallContext): Promise<void>;

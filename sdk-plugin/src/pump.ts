@@ -31,8 +31,8 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 /**
  * Writes a handler's items to the caller. Items that are ready in the same turn
  * leave together, none waits for a timer, and nothing more is asked of the
- * handler while the caller does not read. Resolves when the handler has ended;
- * rejects with its error.
+ * handler while the caller does not read. Resolves when the handler has ended
+ * and cleaned up; its error aborts the call.
  */
 export async function pump<Item>(
   call: ServerWritableStream<Buffer, Buffer>,
@@ -42,13 +42,10 @@ export async function pump<Item>(
 ): Promise<void> {
   const iterator = items[Symbol.asyncIterator]();
   let scheduled = false;
-  let blocked = false;
-  let wake: (() => void) | undefined;
-
+  const reader = { blocked: false, wake: (): void => undefined };
   const unblock = (): void => {
-    blocked = false;
-    wake?.();
-    wake = undefined;
+    reader.blocked = false;
+    reader.wake();
   };
   const flush = (): void => {
     scheduled = false;
@@ -56,7 +53,7 @@ export async function pump<Item>(
       while (!open.aborted) {
         const message = framing.take();
         if (message === undefined) break;
-        if (!call.write(message)) blocked = true;
+        if (!call.write(message)) reader.blocked = true;
       }
     } catch (error) {
       open.context.log.error('an answer could not be encoded', { error });
@@ -64,16 +61,20 @@ export async function pump<Item>(
     }
   };
 
+  let unwound: Promise<unknown> = Promise.resolve();
   call.on('drain', unblock);
   open.onAbort(() => {
     unblock();
     // A generator that waits hears of it through the signal and runs its `finally` when its wait ends.
-    void Promise.resolve(iterator.return?.()).catch(() => undefined);
+    unwound = Promise.resolve(iterator.return?.()).catch(() => undefined);
   });
   try {
-    for (;;) {
+    while (!open.aborted) {
       const next = await iterator.next();
-      if (open.aborted || next.done === true) break;
+      if (next.done === true) {
+        if (!open.aborted) framing.finish();
+        break;
+      }
       framing.add(next.value);
       if (framing.full) {
         flush();
@@ -83,17 +84,16 @@ export async function pump<Item>(
         scheduled = true;
         process.nextTick(flush);
       }
-      if (blocked && !open.aborted) await new Promise<void>((resolve) => (wake = resolve));
+      if (reader.blocked) await new Promise<void>((resolve) => (reader.wake = resolve));
     }
-    if (open.aborted) return;
-    framing.finish();
     flush();
   } catch (error) {
     // What was ready before the error still belongs to the caller.
     flush();
-    void Promise.resolve(iterator.return?.()).catch(() => undefined);
-    throw error;
+    open.abort(error instanceof Error ? error : new Error(String(error)));
   } finally {
     call.removeListener('drain', unblock);
   }
+  // The slot is free when the handler has cleaned up, not before.
+  await unwound;
 }

@@ -81,8 +81,7 @@ async function start<Config>(
     given ?? `unix://${join(tmpdir(), `${definition.name}-${process.pid}-${Date.now().toString(36)}.sock`)}`,
   );
   const instance = new PluginInstance(
-    // Its handlers get only what its own reader made, so the type of the configuration is the definition's own affair.
-    definition as unknown as PluginDefinition,
+    definition,
     (id) => options.log ?? stderrLog({ plugin: definition.name, instance: id }),
     options.maxReceiveBytes ?? 16 * 1024 * 1024,
   );
