@@ -46,6 +46,8 @@ export function createGrpcTransport(options: GrpcTransportOptions): PluginTransp
     connect: async (signal) => {
       await Promise.all(channels.map((channel) => ready(channel, signal)));
     },
+    connected: () =>
+      channels.every((channel) => channel.getConnectivityState(false) === grpc.connectivityState.READY),
     close: () => {
       for (const channel of channels) channel.close();
     },

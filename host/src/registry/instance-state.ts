@@ -9,7 +9,8 @@ export const transitions = {
   negotiating: { negotiated: 'validating', fail: 'rejected', lost: 'crashed', stop: 'stopping' },
   validating: { validated: 'warming', fail: 'rejected', lost: 'crashed', stop: 'stopping' },
   warming: { warmed: 'standby', fail: 'rejected', lost: 'crashed', stop: 'stopping' },
-  standby: { commit: 'active', fail: 'rejected', lost: 'crashed', stop: 'stopping' },
+  standby: { commit: 'active', canary: 'canary', fail: 'rejected', lost: 'crashed', stop: 'stopping' },
+  canary: { commit: 'active', drain: 'draining', lost: 'crashed' },
   active: { drain: 'draining', lost: 'crashed' },
   draining: { rollback: 'active', drained: 'stopping', lost: 'crashed' },
   stopping: { exited: 'stopped' },
@@ -29,6 +30,7 @@ export type InstanceEvent =
   | 'negotiated'
   | 'validated'
   | 'warmed'
+  | 'canary'
   | 'commit'
   | 'drain'
   | 'rollback'
@@ -45,4 +47,4 @@ export function nextState(state: InstanceState, event: InstanceEvent): InstanceS
 }
 
 /** States in which requests may be leased out. */
-export const leasable: ReadonlySet<InstanceState> = new Set<InstanceState>(['active']);
+export const leasable: ReadonlySet<InstanceState> = new Set<InstanceState>(['active', 'canary']);

@@ -2,6 +2,7 @@ import type { GetCapabilitiesResponse, GetPluginInfoResponse } from '@outrigger/
 import { leasable, nextState, type InstanceEvent, type InstanceState } from './instance-state.js';
 import { readParameters, type ParameterSet } from './parameter-set.js';
 import { PluginClient } from './plugin-client.js';
+import { TrackRecord } from './track-record.js';
 import type { PluginTransport } from './transport.js';
 
 /** What a plugin said of itself when it was connected. */
@@ -33,9 +34,7 @@ export class PluginInstance {
   reason = '';
   manifest: PluginManifest | undefined;
   parameters: ParameterSet = { generate: new Map(), embed: new Map() };
-  /** Requests served and failed, for the list of plugins. */
-  served = 0;
-  failed = 0;
+  readonly track = new TrackRecord();
   readonly client: PluginClient;
   /** Resolves with the reason when a call finds the connection broken. */
   readonly broken: Promise<string>;

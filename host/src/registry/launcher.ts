@@ -12,6 +12,8 @@ import type { PluginSource } from './plugin-source.js';
 /** A running instance and what must be put away with it. */
 export interface Launched {
   readonly instance: PluginInstance;
+  /** The host started it and ends it; an attached one is only let go. */
+  readonly owned: boolean;
   /** Resolves when its process has ended; never for an attached plugin. */
   readonly exited: Promise<ProcessExit>;
   /** Ends it and frees everything; `graceMs` is the time it has to end by itself. */
@@ -88,6 +90,7 @@ export class Launcher {
       const instance = this.instance(source.name, origin.address, transport);
       return {
         instance,
+        owned: false,
         exited: new Promise(() => undefined),
         dispose: () => {
           transport.close();
@@ -113,6 +116,7 @@ export class Launcher {
     const instance = this.instance(source.name, endpoint.address, transport, child.pid);
     return {
       instance,
+      owned: true,
       exited: child.exited,
       dispose: (graceMs) => this.end(instance, child, endpoint, graceMs),
     };

@@ -96,7 +96,10 @@ export function connectionBroken(status: CallStatus): boolean {
 
 /** The gRPC library's words for a call that never left, because no connection stands. */
 function neverSent(status: CallStatus): boolean {
-  return status.code === grpcCode.UNAVAILABLE && /^(No connection established|Failed to connect)/.test(status.message);
+  return (
+    status.code === grpcCode.UNAVAILABLE &&
+    /^(No connection established|Failed to connect)/.test(status.message)
+  );
 }
 
 function messageOf(

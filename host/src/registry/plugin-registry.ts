@@ -35,12 +35,14 @@ export class PluginRegistry {
       throw new GatewayError('queue_full', `a host keeps at most ${maxPlugins} plugins`);
     }
     const { launcher, log, now } = this.options;
-    const observer = {
-      activeChanged: (slot: PluginSlot): void => {
-        for (const listener of this.listeners) listener(slot);
+    const slot = new PluginSlot(source, {
+      launcher,
+      log,
+      now,
+      activeChanged: (changed) => {
+        for (const listener of this.listeners) listener(changed);
       },
-    };
-    const slot = new PluginSlot(source, launcher, observer, log, now);
+    });
     this.slots.set(source.name, slot);
     slot.start();
     return slot;

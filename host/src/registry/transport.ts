@@ -8,6 +8,8 @@ export interface PluginTransport {
   call(path: string, deadline: number | undefined, sink: CallSink): TransportCall;
   /** Resolves when a connection stands; rejects when the signal fires. */
   connect(signal: AbortSignal): Promise<void>;
+  /** False when a connection is known to be down. */
+  connected(): boolean;
   /** Ends all calls and the connections. */
   close(): void;
 }

@@ -152,7 +152,7 @@ export class ActiveGeneration implements Generation, CallSink {
       return;
     }
     const { instance } = this.lease;
-    if (connectionBroken(status)) instance.reportBroken(status.message);
+    if (connectionBroken(status) && !instance.transport.connected()) instance.reportBroken(status.message);
     const error =
       status.code === grpcCode.OK
         ? this.broken('ended the stream before the answer was whole')

@@ -108,12 +108,12 @@ export class Router implements Inference {
         );
       }
       this.recordEmbed(served, context, response.usage?.inputTokens, undefined);
-      instance.served += 1;
+      instance.track.note(false, undefined);
       return { served, response };
     } catch (thrown) {
       const error = GatewayError.from(thrown);
       if (served !== undefined) this.recordEmbed(served, context, undefined, error);
-      instance.failed += 1;
+      instance.track.note(faultOfPlugin(error), undefined);
       throw error;
     } finally {
       lease.release();
@@ -217,8 +217,10 @@ export class Router implements Inference {
     context: RequestContext,
   ): void {
     const { now } = this.options;
-    if (end.error === undefined) instance.served += 1;
-    else if (end.error.kind !== 'cancelled') instance.failed += 1;
+    instance.track.note(
+      faultOfPlugin(end.error),
+      end.firstAt === undefined ? undefined : end.firstAt - context.receivedAt,
+    );
     const cut = end.error !== undefined;
     this.record(served, context, {
       operation: 'generate',
@@ -322,6 +324,13 @@ export class Router implements Inference {
     const { totalMs } = this.options.limits;
     return totalMs > 0 ? { signal: context.signal, timeoutMs: totalMs } : { signal: context.signal };
   }
+}
+
+/** True for an error that the instance is to blame for and not the caller. */
+function faultOfPlugin(error: GatewayError | undefined): boolean {
+  if (error === undefined) return false;
+  const outcome = outcomeOf[error.kind];
+  return outcome === 'failed' || outcome === 'truncated' || outcome === 'timed_out';
 }
 
 function servedBy(entry: ModelEntry, instance: PluginInstance, ignoredParams: readonly string[]): Served {

@@ -1,0 +1,198 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SwapMode } from '@outrigger/proto';
+import { GatewayError } from '../errors/gateway-error.js';
+import type { PluginInstance } from './instance.js';
+import type { Launched } from './launcher.js';
+import type { PluginSlot } from './plugin-slot.js';
+import type { PluginSource } from './plugin-source.js';
+
+/** How a swap is to be made. */
+export interface SwapPlan {
+  /** Where the new instance comes from; the slot's own source again when undefined. */
+  readonly source: PluginSource | undefined;
+  /** Share of the traffic (0 to 1) that the new one gets before it is committed; undefined commits at once. */
+  readonly canaryShare: number | undefined;
+  /** Longest time as a canary, in milliseconds. */
+  readonly canaryMs: number;
+  /** Requests after which a canary is judged. */
+  readonly canaryRequests: number;
+  /** After the commit the old one can be brought back for this long, in milliseconds. */
+  readonly bakeMs: number;
+  /** Ends the swap as long as nothing is committed. */
+  readonly signal: AbortSignal;
+}
+
+/** What came of a swap. */
+export interface SwapResult {
+  readonly plugin: string;
+  readonly from: string;
+  readonly to: string;
+  /** Milliseconds from the beginning to standby: the old one served all the while. */
+  readonly prepareMs: number;
+  /** Milliseconds of the commit itself. */
+  readonly commitMs: number;
+  /** What decided for or against a canary, in one line; empty without one. */
+  readonly verdict: string;
+}
+
+/** How much worse than the active instance a canary may be. */
+const tolerance = { errorRate: 0.05, latencyFactor: 2, latencyFloorMs: 50 };
+
+/**
+ * Exchanges the instance of a plugin. The old one serves until the new one is
+ * ready, validated and, when asked for, proved as a canary; on any failure before
+ * the commit it stays as it was. Rejects with the reason in one line.
+ */
+export async function swap(slot: PluginSlot, plan: SwapPlan): Promise<SwapResult> {
+  const startedAt = performance.now();
+  const source = plan.source ?? slot.source;
+  const old = slot.active;
+  const mode = source.swapMode ?? (old === undefined ? 'overlap' : announcedMode(old));
+  if (mode === 'exclusive' && old !== undefined) return swapExclusive(slot, source, old, plan, startedAt);
+  const launched = await slot.launch(source, plan.signal);
+  let verdict = '';
+  try {
+    if (old !== undefined) validate(old, launched.instance);
+    if (plan.canaryShare !== undefined && old !== undefined)
+      verdict = await prove(slot, launched, old, plan.canaryShare, plan);
+    if (plan.signal.aborted) throw GatewayError.from(plan.signal.reason);
+  } catch (thrown) {
+    await discard(slot, launched, GatewayError.from(thrown));
+    throw thrown;
+  }
+  const prepareMs = performance.now() - startedAt;
+  const before = performance.now();
+  slot.source = source;
+  slot.commit(launched, plan.bakeMs);
+  return {
+    ...between(slot, old, launched.instance),
+    prepareMs,
+    commitMs: performance.now() - before,
+    verdict,
+  };
+}
+
+/** Drains the old one first: requests wait. What cannot start is replaced by the old one again. */
+async function swapExclusive(
+  slot: PluginSlot,
+  source: PluginSource,
+  old: PluginInstance,
+  plan: SwapPlan,
+  startedAt: number,
+): Promise<SwapResult> {
+  const before = slot.source;
+  await slot.stop('replaced', before.drainTimeoutMs, 'starting');
+  const pause = performance.now();
+  try {
+    const launched = await slot.launch(source, plan.signal);
+    try {
+      validate(old, launched.instance);
+    } catch (thrown) {
+      await discard(slot, launched, GatewayError.from(thrown));
+      throw thrown;
+    }
+    slot.source = source;
+    slot.commit(launched);
+    const now = performance.now();
+    return {
+      ...between(slot, old, launched.instance),
+      prepareMs: now - startedAt,
+      commitMs: now - pause,
+      verdict: '',
+    };
+  } catch (thrown) {
+    slot.source = before;
+    slot.start();
+    throw thrown;
+  }
+}
+
+/** Refuses an instance that is another plugin or can do less. */
+function validate(old: PluginInstance, next: PluginInstance): void {
+  const [was, is] = [old.manifest, next.manifest];
+  if (was === undefined || is === undefined) return;
+  if (was.info.name !== is.info.name) {
+    throw refused(next, `it calls itself ${is.info.name}, the active one is ${was.info.name}`);
+  }
+  if (was.info.instanceId === is.info.instanceId) {
+    throw refused(next, 'it is the very instance that is active');
+  }
+  const lost = was.services.filter((service) => !is.services.includes(service));
+  if (lost.length > 0) throw refused(next, `it no longer serves ${lost.join(', ')}`);
+  const gone = was.capabilities.operations.filter(
+    (operation) => !is.capabilities.operations.includes(operation),
+  );
+  if (gone.length > 0)
+    throw refused(next, `it no longer offers ${gone.length} operation(s) of the active one`);
+}
+
+function refused(next: PluginInstance, why: string): GatewayError {
+  return new GatewayError(
+    'conflict',
+    `version ${next.version} of plugin ${next.plugin} was refused: ${why}`,
+    {
+      plugin: next.plugin,
+    },
+  );
+}
+
+/** Gives the candidate its share of the traffic and judges it; throws when it does worse. */
+async function prove(
+  slot: PluginSlot,
+  launched: Launched,
+  old: PluginInstance,
+  share: number,
+  plan: SwapPlan,
+): Promise<string> {
+  const { instance } = launched;
+  slot.adopt(launched);
+  instance.apply('canary', `${Math.round(share * 100)}% of the requests`);
+  slot.canary = { launched, share };
+  const until = performance.now() + plan.canaryMs;
+  while (performance.now() < until && instance.track.served < plan.canaryRequests) {
+    await sleep(20, undefined, { signal: AbortSignal.any([plan.signal, slot.closed]) });
+    const worse = judge(old, instance, plan.canaryRequests);
+    if (worse !== undefined) throw refused(instance, worse);
+  }
+  const worse = judge(old, instance, Math.min(plan.canaryRequests, instance.track.served));
+  if (worse !== undefined) throw refused(instance, worse);
+  return `${instance.track.served} requests, ${instance.track.failed} failed`;
+}
+
+/** Why a canary is worse than the active instance, or undefined. */
+function judge(old: PluginInstance, next: PluginInstance, enough: number): string | undefined {
+  if (next.state !== 'canary') return `it ended: ${next.reason}`;
+  const { track } = next;
+  // A few failures are judged at once when they already exceed what the whole trial may have.
+  const errors = track.failed / Math.max(track.served, enough, 1);
+  if (errors > old.track.errorRate + tolerance.errorRate) {
+    return `${track.failed} of ${track.served} requests failed as a canary`;
+  }
+  const [was, is] = [old.track.firstToken(0.5), track.firstToken(0.5)];
+  if (track.served < enough || was === undefined || is === undefined) return undefined;
+  if (is > Math.max(was, tolerance.latencyFloorMs) * tolerance.latencyFactor) {
+    return `its first token takes ${is.toFixed(0)} ms in the median, the active one's ${was.toFixed(0)} ms`;
+  }
+  return undefined;
+}
+
+/** Puts away a candidate that is not to be. */
+async function discard(slot: PluginSlot, launched: Launched, why: GatewayError): Promise<void> {
+  const { instance } = launched;
+  if (slot.canary?.launched === launched) slot.canary = undefined;
+  if (instance.state === 'canary') {
+    await slot.retireInstance(instance, why.message, slot.source.drainTimeoutMs, 0);
+    return;
+  }
+  instance.apply('fail', why.message);
+  await launched.dispose(0);
+  instance.apply('exited');
+}
+
+function announcedMode(instance: PluginInstance): 'overlap' | 'exclusive' {
+  return instance.manifest?.capabilities.swapMode === SwapMode.SWAP_MODE_EXCLUSIVE ? 'exclusive' : 'overlap';
+}
+
+function between(slot: PluginSlot, old: PluginInstance | undefined, next: PluginInstance) {
+  return { plugin: slot.name, from: old?.version ?? '', to: next.version };
+}
