@@ -101,6 +101,7 @@ export type EngineEvent =
     }
   | { type: 'tool-arguments'; choice: number; call: number; fragment: string }
   | { type: 'finish'; choice: number; reason: EngineFinishReason; raw: string; stopSequence?: string }
+  | { type: 'warning'; code: string; param: string; message: string }
   | {
       type: 'usage';
       inputTokens?: number;

@@ -27,6 +27,8 @@ export const ENGINE_ERROR_KINDS = [
   'engine_error',
   /** The engine was stopped, by unloading the model or because the plugin ends. */
   'stopped',
+  /** Too many requests wait already. */
+  'queue_full',
   /** The caller left. */
   'cancelled',
 ] as const;
