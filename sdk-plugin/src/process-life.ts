@@ -1,3 +1,4 @@
+import { setLogger } from '@grpc/grpc-js';
 import type { Log } from './log.js';
 import { guardParent } from './parent-guard.js';
 import type { PluginServer } from './plugin-server.js';
@@ -22,6 +23,10 @@ export interface ProcessLife {
 export function liveInProcess({ server, log, drainMs, graceMs }: ProcessLife): (graceMs: number) => void {
   const patience = new AbortController();
   let signals = 0;
+
+  // grpc-js would write plain lines between ours.
+  const note = (...words: unknown[]): void => log.debug(`grpc-js: ${words.map(String).join(' ')}`);
+  setLogger({ debug: note, info: note, error: note });
 
   const exit = (code: number): void => {
     // Lines written to a pipe may still be on their way.

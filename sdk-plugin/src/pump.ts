@@ -72,7 +72,7 @@ export async function pump<Item>(
     while (!open.aborted) {
       const next = await iterator.next();
       if (next.done === true) {
-        if (!open.aborted) framing.finish();
+        framing.finish();
         break;
       }
       framing.add(next.value);
