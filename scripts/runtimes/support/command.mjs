@@ -26,10 +26,16 @@ function killGroup(child, signal) {
   }
 }
 
+/** Where util-linux has setpriv, the kernel ends the command when this process is killed: nothing builds on unseen. */
+function underGuard(command, args) {
+  const setpriv = process.platform === 'linux' ? which('setpriv') : undefined;
+  return setpriv ? { command: setpriv, args: ['--pdeathsig', 'KILL', command, ...args] } : { command, args };
+}
+
 /**
  * Runs `command` and resolves with `{ stdout, stderr }` (the last 64 KiB of each).
- * Rejects when it exits with a code that is not in `accept`, when `seconds` pass or when `signal` aborts; the whole process group is
- * killed in the last two cases. The message holds the last lines of the output and the log's path.
+ * Rejects when it exits with a code that is not in `accept`, when `seconds` pass or when `signal` aborts; the whole
+ * process group is killed in the last two cases. The message holds the last lines of the output and the log's path.
  */
 export function run(command, args, { cwd, env, log, seconds = 600, signal, accept = [0] } = {}) {
   const line = [command, ...args].join(' ');
@@ -38,7 +44,13 @@ export function run(command, args, { cwd, env, log, seconds = 600, signal, accep
     const sink = log ? createWriteStream(log, { flags: 'a' }) : undefined;
     sink?.on('error', () => undefined);
     sink?.write(`\n$ ${line}\n`);
-    const child = spawn(command, args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+    const guarded = underGuard(command, args);
+    const child = spawn(guarded.command, guarded.args, {
+      cwd,
+      env,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     const stdout = tail();
     const stderr = tail();
     let cut;
