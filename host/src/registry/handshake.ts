@@ -1,6 +1,7 @@
 import { HealthDefinition, HealthCheckResponse_ServingStatus, methodsOf } from '@outrigger/proto';
 import { GatewayError } from '../errors/gateway-error.js';
 import type { PluginInstance, PluginManifest } from './instance.js';
+import type { ReflectedMethod } from '../reflection/reflected-method.js';
 import { contract } from './plugin-client.js';
 import { listServices } from './reflection.js';
 
@@ -69,7 +70,25 @@ export async function negotiate(
   );
   const capabilities = await instance.client.unary(contract.identity.getCapabilities, {}, bounds);
   await serving(instance, bounds);
-  return { info, capabilities, services };
+  const tools = await ownTools(instance, services, info.descriptorSet, bounds);
+  return { info, capabilities, services, tools };
+}
+
+/** The tools among the methods of services that are neither the contract's nor gRPC's. */
+async function ownTools(
+  instance: PluginInstance,
+  services: readonly string[],
+  fallback: Uint8Array,
+  bounds: { signal: AbortSignal; timeoutMs: number },
+): Promise<readonly ReflectedMethod[]> {
+  const own = services.filter((name) => !/^(grpc\.|outrigger\.plugin\.v\d+\.)/.test(name));
+  if (own.length === 0) return [];
+  // Linking descriptors costs start-up time; most plugins have none to link.
+  const [{ fetchDescriptors }, { reflectedMethods }] = await Promise.all([
+    import('../reflection/descriptors.js'),
+    import('../reflection/reflected-method.js'),
+  ]);
+  return reflectedMethods(await fetchDescriptors(instance.transport, own, fallback, bounds), own);
 }
 
 /** Refuses a plugin that does not say SERVING. */

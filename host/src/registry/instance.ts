@@ -1,6 +1,7 @@
 import type { GetCapabilitiesResponse, GetPluginInfoResponse } from '@outrigger/proto';
 import { leasable, nextState, type InstanceEvent, type InstanceState } from './instance-state.js';
 import { readParameters, type ParameterSet } from './parameter-set.js';
+import type { ReflectedMethod } from '../reflection/reflected-method.js';
 import { PluginClient } from './plugin-client.js';
 import { TrackRecord } from './track-record.js';
 import type { PluginTransport } from './transport.js';
@@ -11,6 +12,8 @@ export interface PluginManifest {
   readonly capabilities: GetCapabilitiesResponse;
   /** Full names of the services that reflection lists, sorted. */
   readonly services: readonly string[];
+  /** Methods of its own services that are tools. */
+  readonly tools: readonly ReflectedMethod[];
 }
 
 /** What changed about an instance. */
