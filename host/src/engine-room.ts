@@ -1,3 +1,4 @@
+import { PluginAdmin } from './admin/plugin-admin.js';
 import type { Config } from './config/schema.js';
 import { configuredSources } from './registry/configured-sources.js';
 import { EndpointDirectory } from './registry/endpoint.js';
@@ -5,6 +6,8 @@ import { Launcher } from './registry/launcher.js';
 import { PluginRegistry } from './registry/plugin-registry.js';
 import { ModelIndex } from './router/model-index.js';
 import { Router } from './router/router.js';
+import { PluginTools } from './reflection/plugin-tools.js';
+import { EventLog } from './telemetry/event-log.js';
 import type { Logger } from './telemetry/logger.js';
 import { UsageLedger } from './telemetry/usage-ledger.js';
 import { hostVersion } from './version.js';
@@ -15,6 +18,10 @@ export interface EngineRoom {
   readonly models: ModelIndex;
   readonly router: Router;
   readonly ledger: UsageLedger;
+  /** Tools that plugins bring. */
+  readonly tools: PluginTools;
+  readonly admin: PluginAdmin;
+  readonly events: EventLog;
   /** Begins to start the configured plugins; does not wait for them. */
   start(): void;
   /** Drains and ends all plugins. */
@@ -33,6 +40,7 @@ export async function createEngineRoom(
   log: Logger,
 ): Promise<EngineRoom> {
   const now = (): number => performance.now();
+  const events = new EventLog(Date.now);
   const directory = await EndpointDirectory.create();
   const launcher = new Launcher({
     hostVersion,
@@ -41,6 +49,9 @@ export async function createEngineRoom(
     now: Date.now,
     channels: 2,
     onChange: ({ instance, from, to, reason }) => {
+      const { plugin, instanceId, version } = instance;
+      const message = reason === '' ? `${from} to ${to}` : `${from} to ${to}: ${reason}`;
+      events.add({ type: 'instance', plugin, instanceId, version, from, to, message });
       log.debug(
         { plugin: instance.plugin, instance: instance.instanceId, from, to, reason },
         'instance changed',
@@ -49,6 +60,8 @@ export async function createEngineRoom(
   });
   const registry = new PluginRegistry({ launcher, log, now: Date.now, holdMs });
   const models = new ModelIndex(registry, config.models, modelTiming, log, now);
+  const tools = new PluginTools(registry, (plugin) => config.plugins[plugin]?.toolPrefix, log);
+  const admin = new PluginAdmin(registry, events);
   const ledger = new UsageLedger();
   const router = new Router({
     registry,
@@ -67,6 +80,9 @@ export async function createEngineRoom(
     models,
     router,
     ledger,
+    tools,
+    admin,
+    events,
     start: () => {
       for (const source of configuredSources(config, environment)) registry.add(source);
     },

@@ -1,0 +1,216 @@
+import { GatewayError } from '../errors/gateway-error.js';
+import { OPERATIONS } from '../router/operations.js';
+import type { PluginInstance } from '../registry/instance.js';
+import type { PluginRegistry } from '../registry/plugin-registry.js';
+import type { PluginSlot } from '../registry/plugin-slot.js';
+import type { PluginSource } from '../registry/plugin-source.js';
+import { swap, type SwapResult } from '../registry/swap.js';
+import type { EventLog } from '../telemetry/event-log.js';
+
+/** An instance as administrators see it. */
+export interface InstanceView {
+  readonly instanceId: string;
+  readonly version: string;
+  readonly state: string;
+  readonly reason: string;
+  readonly address: string;
+  readonly pid: number | undefined;
+  readonly inFlight: number;
+  readonly served: number;
+  readonly failed: number;
+  /** Milliseconds to the first token, over the last requests. */
+  readonly firstTokenP50Ms: number | undefined;
+  readonly firstTokenP99Ms: number | undefined;
+  /** Milliseconds since the epoch. */
+  readonly since: number;
+}
+
+/** A plugin as administrators see it. */
+export interface PluginView {
+  readonly name: string;
+  readonly displayName: string;
+  readonly version: string;
+  readonly runtime: string;
+  readonly state: string;
+  readonly reason: string;
+  readonly origin: 'spawn' | 'attach';
+  readonly restarts: number;
+  readonly retryAt: number | undefined;
+  readonly operations: readonly string[];
+  readonly services: readonly string[];
+  readonly tools: readonly string[];
+  readonly instances: readonly InstanceView[];
+}
+
+/** What a swap may be told. */
+export interface SwapOptions {
+  /** A command line (list) or an address instead of the plugin's own source. */
+  readonly command?: readonly string[] | undefined;
+  readonly address?: string | undefined;
+  /** 0 to 1; undefined commits at once. */
+  readonly canaryShare?: number | undefined;
+  readonly canaryMs?: number | undefined;
+  readonly canaryRequests?: number | undefined;
+  readonly bakeMs?: number | undefined;
+}
+
+const defaults = { canaryMs: 30_000, canaryRequests: 50, bakeMs: 1000 };
+
+/** Looks at plugins and exchanges, drains and restarts them. One at a time per plugin. */
+export class PluginAdmin {
+  private readonly busy = new Set<string>();
+
+  constructor(
+    private readonly registry: PluginRegistry,
+    private readonly events: EventLog,
+  ) {}
+
+  /** All plugins in the order of their names. */
+  list(): readonly PluginView[] {
+    return this.registry.list().map(view);
+  }
+
+  /** One plugin; throws not_found with the names that there are. */
+  get(name: string): PluginView {
+    return view(this.slot(name));
+  }
+
+  /** Exchanges the instance of a plugin; rejects with the reason, having changed nothing. */
+  async swap(name: string, options: SwapOptions, signal: AbortSignal): Promise<SwapResult> {
+    const slot = this.slot(name);
+    return this.alone(slot, async () => {
+      this.events.add({
+        type: 'swap',
+        plugin: name,
+        message: `swap begins: ${slot.active?.version ?? 'nothing'} is active`,
+      });
+      try {
+        const result = await swap(slot, {
+          source: sourceFrom(slot.source, options),
+          canaryShare: options.canaryShare,
+          canaryMs: options.canaryMs ?? defaults.canaryMs,
+          canaryRequests: options.canaryRequests ?? defaults.canaryRequests,
+          bakeMs: options.bakeMs ?? defaults.bakeMs,
+          signal,
+        });
+        const proof = result.verdict === '' ? '' : ` after a canary of ${result.verdict}`;
+        this.events.add({
+          type: 'swap',
+          plugin: name,
+          version: result.to,
+          message: `swapped ${result.from || 'nothing'} for ${result.to}${proof}`,
+        });
+        return result;
+      } catch (thrown) {
+        this.events.add({
+          type: 'swap',
+          plugin: name,
+          message: `swap refused: ${GatewayError.from(thrown).message}`,
+        });
+        throw thrown;
+      }
+    });
+  }
+
+  /** Drains a plugin and leaves it stopped until it is restarted or swapped. */
+  async drain(name: string): Promise<void> {
+    const slot = this.slot(name);
+    await this.alone(slot, () => slot.stop('drained by an operator', slot.source.drainTimeoutMs));
+  }
+
+  /** Starts a stopped plugin; a running one is exchanged for a new instance of itself. */
+  async restart(name: string, signal: AbortSignal): Promise<void> {
+    const slot = this.slot(name);
+    if (slot.active !== undefined) await this.swap(name, {}, signal);
+    else slot.start();
+  }
+
+  private slot(name: string): PluginSlot {
+    const slot = this.registry.get(name);
+    if (slot !== undefined) return slot;
+    const names = this.registry.list().map((one) => one.name);
+    throw new GatewayError(
+      'not_found',
+      `there is no plugin named ${JSON.stringify(name)}; there are ${names.join(', ') || 'none'}`,
+      {
+        param: 'name',
+      },
+    );
+  }
+
+  private async alone<T>(slot: PluginSlot, work: () => Promise<T>): Promise<T> {
+    if (this.busy.has(slot.name)) {
+      throw new GatewayError('conflict', `plugin ${slot.name} is being swapped or drained already`, {
+        retryAfterMs: 1000,
+      });
+    }
+    this.busy.add(slot.name);
+    try {
+      return await work();
+    } finally {
+      this.busy.delete(slot.name);
+    }
+  }
+}
+
+function sourceFrom(source: PluginSource, { command, address }: SwapOptions): PluginSource | undefined {
+  if (command !== undefined && address !== undefined) {
+    throw new GatewayError('invalid_request', 'give a command or an address, not both', { param: 'command' });
+  }
+  if (address !== undefined) {
+    return {
+      ...source,
+      origin: {
+        kind: 'attach',
+        address,
+        tls: source.origin.kind === 'attach' ? source.origin.tls : undefined,
+      },
+    };
+  }
+  if (command === undefined) return undefined;
+  if (command.length === 0)
+    throw new GatewayError('invalid_request', 'command is empty', { param: 'command' });
+  const own = source.origin.kind === 'spawn' ? source.origin : { env: {}, cwd: undefined };
+  return { ...source, origin: { kind: 'spawn', command, env: own.env, cwd: own.cwd } };
+}
+
+function view(slot: PluginSlot): PluginView {
+  const manifest = slot.active?.manifest;
+  const { state, reason, restarts, retryAt } = slot.status;
+  const named = Object.entries(OPERATIONS);
+  return {
+    name: slot.name,
+    displayName: manifest?.info.displayName ?? '',
+    version: manifest?.info.buildVersion ?? '',
+    runtime: manifest?.info.runtime ?? '',
+    state,
+    reason,
+    origin: slot.source.origin.kind,
+    restarts,
+    retryAt,
+    operations: named
+      .filter(([, value]) => manifest?.capabilities.operations.includes(value))
+      .map(([name]) => name),
+    services: manifest?.services ?? [],
+    tools: manifest?.tools.map((tool) => tool.tool) ?? [],
+    instances: slot.instances.map(viewInstance),
+  };
+}
+
+function viewInstance(instance: PluginInstance): InstanceView {
+  const { track } = instance;
+  return {
+    instanceId: instance.instanceId,
+    version: instance.version,
+    state: instance.state,
+    reason: instance.reason,
+    address: instance.address,
+    pid: instance.pid,
+    inFlight: instance.inFlight,
+    served: track.served,
+    failed: track.failed,
+    firstTokenP50Ms: track.firstToken(0.5),
+    firstTokenP99Ms: track.firstToken(0.99),
+    since: instance.since,
+  };
+}
