@@ -1,0 +1,2 @@
+export { ollamaPlugin, version } from './adapter.js';
+export type { OllamaConfig } from './config.js';
