@@ -1,3 +1,4 @@
+/* eslint-disable @typescript-eslint/require-await -- a handler that is ready at once is an async generator all the same */
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { GenerateEvent } from '@outrigger/proto';
 import { definePlugin, finish, head, text, usage, warning, type PluginDefinition } from './index.js';

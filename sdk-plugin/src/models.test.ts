@@ -101,7 +101,6 @@ describe('LoadModel', () => {
 
   it('fails when it ends without a model that is ready, and with the reason that the plugin gives', async () => {
     const { client } = await start({
-      // eslint-disable-next-line require-yield
       loadModel: async function* ({ model: id }) {
         await Promise.resolve();
         if (id === 'broken') throw new PluginError('MODEL_BROKEN', 'no tensors');
@@ -120,14 +119,14 @@ describe('LoadModel', () => {
 
 describe('PullModel', () => {
   it('streams progress and stops when its caller leaves', async () => {
-    let stopped = false;
+    const pull = { stopped: false };
     const { client } = await start({
       pullModel: async function* (_request, { signal }) {
         try {
           yield { status: 'fetching', model: '', totalBytes: 2n ** 60n, completedBytes: 1n };
           await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
         } finally {
-          stopped = true;
+          pull.stopped = true;
         }
       },
     });
@@ -136,8 +135,8 @@ describe('PullModel', () => {
       break;
     }
     const deadline = Date.now() + 5_000;
-    while (!stopped && Date.now() < deadline) await client.info();
-    expect(stopped).toBe(true);
+    while (!pull.stopped && Date.now() < deadline) await client.info();
+    expect(pull.stopped).toBe(true);
   });
 });
 
