@@ -1,6 +1,6 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -47,10 +47,15 @@ interface Started {
 }
 
 /** Starts a script with a socket of its own; waits for nothing. */
-function start(script: string, env: Record<string, string | undefined> = {}, args: string[] = []): Started {
+function start(
+  script: string,
+  env: Record<string, string | undefined> = {},
+  args: string[] = [],
+  stdin: number | 'ignore' | 'pipe' = 'ignore',
+): Started {
   const address = `unix://${join(directory, 'p.sock')}`;
   const child = spawn(process.execPath, [fixture(script), ...args], {
-    stdio: [script === 'parent.mjs' ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+    stdio: [stdin, 'pipe', 'pipe'],
     env: { ...process.env, PLUGIN_ENDPOINT: address, TRACE: trace, ...env },
   });
   children.push(child);
@@ -204,13 +209,17 @@ describe('a plugin whose parent is killed', () => {
   });
 
   it('also when its standard input tells nothing', async () => {
-    // It inherits a pipe whose other end this test holds: only the change of parent is left to notice.
-    const parent = start('parent.mjs', { PLUGIN_PARENT_GUARD: 'stdin', CHILD_STDIN: 'inherit' });
+    // It inherits a pipe that this test holds open: only the change of parent is left to notice.
+    const fifo = join(directory, 'stdin');
+    execFileSync('mkfifo', [fifo]);
+    const held = openSync(fifo, 'r+');
+    const parent = start('parent.mjs', { PLUGIN_PARENT_GUARD: 'stdin', CHILD_STDIN: 'inherit' }, [], held);
     await listening(parent);
     const pid = pidOf();
     parent.child.kill('SIGKILL');
     await until(() => gone(pid), 'the plugin to leave');
     expect(traced()).toContain('stopped');
+    closeSync(held);
   });
 
   it('lives on when it was started by hand', async () => {
