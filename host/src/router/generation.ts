@@ -130,7 +130,7 @@ export class ActiveGeneration implements Generation, CallSink {
     this.seq += 1;
     const { events } = response;
     const whole = this.look(events);
-    if (this.over) return;
+    if (this.isOver()) return;
     if (!whole) {
       this.watchSilence();
       this.sink?.events(events);

@@ -39,6 +39,6 @@ function pretty(line: string): void {
   const problem =
     typeof err === 'object' && err !== null && 'message' in err ? ` (${String(err.message)})` : '';
   process.stderr.write(
-    `${clock} ${String(level)} ${String(msg ?? '')}${problem}${rest === '' ? '' : ` ${rest}`}\n`,
+    `${clock} ${String(level)} ${typeof msg === 'string' ? msg : ''}${problem}${rest === '' ? '' : ` ${rest}`}\n`,
   );
 }
