@@ -1,0 +1,82 @@
+import { Server } from '@modelcontextprotocol/sdk/server/index.js';
+import type { RequestHandlerExtra } from '@modelcontextprotocol/sdk/shared/protocol.js';
+import {
+  CallToolRequestSchema,
+  CancelledNotificationSchema,
+  CompleteRequestSchema,
+  GetPromptRequestSchema,
+  ListPromptsRequestSchema,
+  ListResourcesRequestSchema,
+  ListResourceTemplatesRequestSchema,
+  ListToolsRequestSchema,
+  ReadResourceRequestSchema,
+  type ServerNotification,
+  type ServerRequest,
+} from '@modelcontextprotocol/sdk/types.js';
+import type { AjvJsonSchemaValidator } from '@modelcontextprotocol/sdk/validation/ajv';
+import { McpCatalogError } from './catalog.js';
+import type { CallOrigin, Dispatcher, Wire } from './dispatcher.js';
+import { carried } from './modern-adapter.js';
+
+type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
+
+/** The code that revisions up to 2025-11-25 have for a resource that is not there. */
+const RESOURCE_NOT_FOUND = -32002;
+
+/**
+ * A server of the maintenance SDK, one per session. The validator is shared: without it
+ * every server builds an Ajv of its own, a quarter of the cost of a request.
+ */
+export function createLegacyServer(dispatcher: Dispatcher, validator: AjvJsonSchemaValidator): Server {
+  const { catalog } = dispatcher.options;
+  const server = new Server(
+    { ...catalog.info },
+    {
+      capabilities: dispatcher.capabilities,
+      jsonSchemaValidator: validator,
+      ...(catalog.instructions === undefined ? {} : { instructions: catalog.instructions }),
+    },
+  );
+  const { lists } = dispatcher;
+  server.setRequestHandler(ListToolsRequestSchema, ({ params }) => lists.tools(params?.cursor, 'legacy'));
+  server.setRequestHandler(CallToolRequestSchema, ({ params }, extra) =>
+    dispatcher.callTool(params.name, params.arguments, origin(extra)),
+  );
+  server.setRequestHandler(ListResourcesRequestSchema, ({ params }) => lists.resources(params?.cursor));
+  server.setRequestHandler(ListResourceTemplatesRequestSchema, ({ params }) =>
+    lists.resourceTemplates(params?.cursor),
+  );
+  server.setRequestHandler(ReadResourceRequestSchema, ({ params }, extra) =>
+    dispatcher.readResource(params.uri, origin(extra)).catch((thrown: unknown) => {
+      if (!(thrown instanceof McpCatalogError) || thrown.kind !== 'unknown_resource') throw thrown;
+      throw Object.assign(new Error(thrown.message), { code: RESOURCE_NOT_FOUND, data: thrown.data });
+    }),
+  );
+  if (catalog.prompts().length > 0) {
+    server.setRequestHandler(ListPromptsRequestSchema, ({ params }) => lists.prompts(params?.cursor));
+    server.setRequestHandler(GetPromptRequestSchema, ({ params }, extra) =>
+      dispatcher.getPrompt(params.name, params.arguments, origin(extra)),
+    );
+  }
+  if (catalog.complete) {
+    server.setRequestHandler(CompleteRequestSchema, ({ params }, extra) =>
+      dispatcher.complete(params as Wire, origin(extra)),
+    );
+  }
+  // The SDK takes a request id of 0 for none and would not cancel it.
+  server.setNotificationHandler(CancelledNotificationSchema, async (notification) => {
+    const { requestId, reason } = notification.params;
+    if (requestId !== undefined) server['_requestHandlerAbortControllers'].get(requestId)?.abort(reason);
+  });
+  return server;
+}
+
+function origin(extra: Extra): CallOrigin {
+  return {
+    era: 'legacy',
+    exchange: carried(extra.authInfo),
+    signal: extra.signal,
+    meta: extra._meta,
+    notifyProgress: (params) => extra.sendNotification({ method: 'notifications/progress', params }),
+  };
+}

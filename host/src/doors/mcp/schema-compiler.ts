@@ -1,0 +1,86 @@
+import { createHash } from 'node:crypto';
+import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
+import type { JsonSchema } from './catalog.js';
+
+/** Says what is wrong with a value, or undefined when nothing is. */
+export type Check = (value: unknown) => string | undefined;
+
+const MAX_DEPTH = 64;
+const MAX_BYTES = 256 * 1024;
+const MAX_COMPILED = 512;
+
+/**
+ * Compiles JSON Schemas once per content. Every schema gets an Ajv of its own, which goes
+ * when the schema does: one shared Ajv would keep what it has ever compiled.
+ */
+export class SchemaCompiler {
+  readonly #compiled = new Map<string, ValidateFunction>();
+
+  /** `root` is how messages call the value, for example "arguments". Throws when the schema is no valid one. */
+  compile(schema: JsonSchema, root: string): Check {
+    const key = createHash('sha256').update(JSON.stringify(schema)).digest('base64');
+    let validate = this.#compiled.get(key);
+    if (validate === undefined) {
+      // Dialect, ids and formats are not ours to insist on: a plugin may come with any.
+      const { $schema: _dialect, $id: _id, ...plain } = schema;
+      validate = new Ajv2020({ strict: false, validateFormats: false, logger: false }).compile(plain);
+      const oldest = this.#compiled.keys().next();
+      if (this.#compiled.size >= MAX_COMPILED && !oldest.done) this.#compiled.delete(oldest.value);
+    } else this.#compiled.delete(key);
+    this.#compiled.set(key, validate);
+    const compiled = validate;
+    return (value) => (compiled(value) ? undefined : describe(compiled.errors?.[0], root));
+  }
+}
+
+/**
+ * Why a schema that a plugin brings must not be shown to clients, or undefined.
+ * A network reference would make clients or us fetch what the plugin names, and a header
+ * mapping would have to be enforced by the transport, which it is not.
+ */
+export function schemaRefusal(schema: JsonSchema): string | undefined {
+  const stack: { value: unknown; depth: number }[] = [{ value: schema, depth: 0 }];
+  for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
+    const { value, depth } = next;
+    if (typeof value !== 'object' || value === null) continue;
+    if (depth > MAX_DEPTH) return `the schema is nested deeper than ${MAX_DEPTH}`;
+    for (const [key, child] of Object.entries(value)) {
+      if ((key === '$ref' || key === '$dynamicRef') && typeof child === 'string' && !child.startsWith('#'))
+        return `${key} ${JSON.stringify(child)} points outside the schema`;
+      if (key === 'x-mcp-header') return 'x-mcp-header is not supported';
+      stack.push({ value: child, depth: depth + 1 });
+    }
+  }
+  if (JSON.stringify(schema).length > MAX_BYTES) return `the schema is larger than ${MAX_BYTES} bytes`;
+  return undefined;
+}
+
+/** `/messages/0/role` as `arguments.messages[0].role`. */
+function pathOf(pointer: string, root: string): string {
+  let path = root;
+  for (const raw of pointer.split('/').slice(1)) {
+    const name = raw.replaceAll('~1', '/').replaceAll('~0', '~');
+    if (/^\d+$/.test(name)) path += `[${name}]`;
+    else path += /^[A-Za-z_$][\w$-]*$/.test(name) ? `.${name}` : `[${JSON.stringify(name)}]`;
+  }
+  return path;
+}
+
+function describe(error: ErrorObject | undefined, root: string): string {
+  if (error === undefined) return `${root} is not valid`;
+  const path = pathOf(error.instancePath, root);
+  const params = error.params as Record<string, unknown>;
+  switch (error.keyword) {
+    case 'required':
+      return `${pathOf(`${error.instancePath}/${String(params.missingProperty)}`, root)} is missing`;
+    case 'additionalProperties': {
+      const known = Object.keys((error.parentSchema?.properties as object | undefined) ?? {});
+      const name = pathOf(`${error.instancePath}/${String(params.additionalProperty)}`, root);
+      return `${name} is not known${known.length > 0 ? `; known are ${known.join(', ')}` : ''}`;
+    }
+    case 'enum':
+      return `${path} must be one of ${(params.allowedValues as unknown[]).map((value) => JSON.stringify(value)).join(', ')}`;
+    default:
+      return `${path} ${error.message ?? 'is not valid'}`;
+  }
+}
