@@ -45,16 +45,20 @@ export async function discoverBundledPlugins(
   if (basename(scope) === '@outrigger') places.push({ folder: scope, accept: installed });
 
   const found = new Map<string, BundledPlugin>();
-  const warnings: string[] = [];
+  const warnings = new Map<string, string>();
   for (const { folder, accept } of places) {
     for (const name of (await readdir(folder).catch(() => [])).filter(accept).sort()) {
       const result = await readPlugin(join(folder, name), execPath);
-      if (typeof result === 'string') warnings.push(result);
-      else if (result !== undefined && !found.has(result.name)) found.set(result.name, result);
+      if (typeof result === 'string') {
+        // A workspace shows the same package again under node_modules.
+        if (!warnings.has(name.replace(/^plugin-/, ''))) warnings.set(name.replace(/^plugin-/, ''), result);
+      } else if (result !== undefined && !found.has(result.name)) {
+        found.set(result.name, result);
+      }
     }
   }
   const plugins = [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
-  return { plugins, warnings };
+  return { plugins, warnings: [...warnings.values()] };
 }
 
 async function readPlugin(directory: string, execPath: string): Promise<BundledPlugin | string | undefined> {
@@ -86,7 +90,7 @@ async function readPlugin(directory: string, execPath: string): Promise<BundledP
       () => false,
     ))
   ) {
-    return `the bundled plugin ${name} is not built: ${main} is missing; run \`npm run build\``;
+    return `the bundled plugin ${name} is not built: ${entry} is missing; run \`npm run build\``;
   }
   return { name, autostart: autostart === true, command: [execPath, main], config, directory };
 }

@@ -60,7 +60,12 @@ export const shortNames: readonly ShortName[] = [
 
 const prefix = 'OUTRIGGER_';
 /** Names with our prefix that are no options: where the file is, and where the commands find a running host. */
-export const reservedNames = ['OUTRIGGER_CONFIG', 'OUTRIGGER_URL', 'OUTRIGGER_API_KEY'] as const;
+export const reservedNames = [
+  'OUTRIGGER_CONFIG',
+  'OUTRIGGER_URL',
+  'OUTRIGGER_API_KEY',
+  'OUTRIGGER_DEBUG',
+] as const;
 
 const snake = (key: string) => key.replace(/([a-z0-9])([A-Z])/g, '$1_$2').toUpperCase();
 

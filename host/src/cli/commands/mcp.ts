@@ -1,0 +1,64 @@
+import type { Writable } from 'node:stream';
+import { HostClient } from '../host-client.js';
+import type { HostPort } from '../host-port.js';
+import { findHost } from '../locate-host.js';
+import { bridgeMcp } from '../mcp-bridge.js';
+import type { Session } from '../session.js';
+import { claimStdout } from '../stdout-claim.js';
+import { stopSignals } from '../stop-signals.js';
+
+// Clients wait about two seconds after they closed our input before they use force.
+const lingerMs = 1500;
+const maxLineBytes = 64 * 1024 * 1024;
+
+/** `mcp`: one MCP conversation on stdin and stdout. Nothing but JSON-RPC is ever written to stdout. */
+export async function mcp(session: Session): Promise<number> {
+  const output = claimStdout(session.around.stdout, session.around.stderr);
+  const controller = new AbortController();
+  const signals = stopSignals();
+  void signals.first.then(() => controller.abort());
+  output.on('error', () => controller.abort());
+  try {
+    const running = await findHost(session);
+    if (running !== undefined) {
+      session.out.note(`bridging to the host at ${running.url}`);
+      await carry(session, running, output, controller.signal);
+    } else {
+      await ownHost(session, output, controller.signal);
+    }
+    return 0;
+  } finally {
+    signals.dispose();
+  }
+}
+
+async function ownHost(session: Session, output: Writable, signal: AbortSignal): Promise<void> {
+  const { around } = session;
+  // Its port is nobody else's business: any free one, on loopback only.
+  const { config } = await session.load({ 'server.host': '127.0.0.1', 'server.port': 0 }, session.quietLogs);
+  const createHost = await around.loadHost();
+  const host: HostPort = await createHost(config, { env: around.env });
+  try {
+    await host.start();
+    if (host.serveStdio === undefined) {
+      await carry(session, new HostClient(host.address.url, config.auth.apiKeys[0]), output, signal);
+    } else {
+      await host.serveStdio({ input: around.stdin, output, signal });
+    }
+  } finally {
+    await host.close(Math.min(1000, config.server.shutdownGraceMs));
+  }
+}
+
+async function carry(
+  session: Session,
+  client: HostClient,
+  output: Writable,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await bridgeMcp({ input: session.around.stdin, output, client, signal, lingerMs, maxLineBytes });
+  } finally {
+    await client.close();
+  }
+}

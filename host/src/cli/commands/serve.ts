@@ -1,0 +1,151 @@
+import { productName, hostVersion } from '../../version.js';
+import { CliFailure } from '../failure.js';
+import { HostClient } from '../host-client.js';
+import type { HostEvent, HostPort } from '../host-port.js';
+import { reasonOf } from '../host-client.js';
+import { modelNames } from './models.js';
+import { printable, type Sink } from '../output.js';
+import type { Session } from '../session.js';
+import { stopSignals } from '../stop-signals.js';
+
+/** A stop that was asked for must be over within five seconds. */
+const stopWithinMs = 4800;
+
+/** `serve`: runs the host until a signal. */
+export async function serve(session: Session, options: Readonly<Record<string, unknown>>): Promise<number> {
+  const { out, around } = session;
+  const onTerminal = around.stdout.isTTY === true;
+  const flags = {
+    'server.port': options['port'],
+    'server.host': options['host'],
+    'models.default': options['defaultModel'],
+    'log.level': options['logLevel'],
+    'log.format': options['logFormat'],
+  };
+  const { config, file, warnings } = await session.load(flags, onTerminal ? session.quietLogs : {});
+  const createHost = await around.loadHost();
+  const host = await createHost(config, { env: around.env });
+  const signals = stopSignals();
+  const sink = onTerminal ? around.stdout : around.stderr;
+  const say = (text: string) => {
+    if (!out.quiet) sink.write(`${text}\n`);
+  };
+  const unwatch = host.onStatus?.((event) => say(`  ${describeEvent(event)}`));
+  try {
+    await host.start();
+  } catch (error) {
+    await host.close(0);
+    signals.dispose();
+    throw startFailure(error, config.server);
+  }
+  for (const warning of warnings) say(`warning: ${warning}`);
+  say(
+    `${out.style('bold', `${productName} ${hostVersion}`, sink)} runs on ${out.style('cyan', host.address.url, sink)} ` +
+      `(${file === undefined ? 'no configuration file, defaults' : file})`,
+  );
+  if (Object.values(config.plugins).every(({ enabled }) => !enabled)) {
+    say('No plugin is configured, so there are no models. docs/config.md shows how to name one.');
+  }
+  const leaving = new AbortController();
+  const hints = suggest(session, host, config.auth.apiKeys[0], leaving.signal, sink, say);
+
+  const signal = await signals.first;
+  leaving.abort();
+  unwatch?.();
+  await hints;
+  say(`${signal}: finishing running requests; once more stops at once`);
+  return stop(host, config.server.shutdownGraceMs, session);
+}
+
+async function stop(host: HostPort, graceMs: number, session: Session): Promise<number> {
+  let late: NodeJS.Timeout | undefined;
+  const limit = new Promise<'late'>((resolve) => {
+    late = setTimeout(() => resolve('late'), stopWithinMs);
+  });
+  try {
+    const result = await Promise.race([host.close(Math.min(graceMs, stopWithinMs - 800)), limit]);
+    if (result === 'late') {
+      session.out.note('Not everything ended in time; leaving anyway.');
+      // Whatever still runs is a child that ends with this process.
+      setImmediate(() => process.exit(0));
+    }
+    return 0;
+  } finally {
+    clearTimeout(late);
+  }
+}
+
+/** Waits for a model and prints three things to try with it. */
+async function suggest(
+  session: Session,
+  host: HostPort,
+  apiKey: string | undefined,
+  signal: AbortSignal,
+  sink: Sink,
+  say: (text: string) => void,
+): Promise<void> {
+  const client = new HostClient(host.address.url, apiKey);
+  try {
+    const model = await firstModel(client, signal);
+    if (signal.aborted) return;
+    const { url } = host.address;
+    const key = apiKey === undefined ? '' : ` -H 'authorization: Bearer <key>'`;
+    const body = JSON.stringify({ model: model ?? 'MODEL', messages: [{ role: 'user', content: 'Hello' }] });
+    const head = (text: string) => session.out.style('bold', text, sink);
+    say('');
+    if (model === undefined) say('No model is there yet. `outrigger models list` shows when one is.');
+    say(head('Three things to try:'));
+    say(
+      `  1. curl ${url}/v1/chat/completions -H 'content-type: application/json'${key} -d '${body.replaceAll("'", "'\\''")}'`,
+    );
+    say(
+      `  2. Any OpenAI SDK with base URL ${url}/v1 and ${apiKey === undefined ? 'any key' : 'one of your keys'}`,
+    );
+    say('  3. outrigger client-config --client claude   (or claude-code, vscode, cursor, windsurf, docker)');
+    say('');
+  } finally {
+    await client.close();
+  }
+}
+
+async function firstModel(client: HostClient, signal: AbortSignal): Promise<string | undefined> {
+  const deadline = performance.now() + 60_000;
+  while (!signal.aborted && performance.now() < deadline) {
+    const models = await client
+      .get('/v1/models', AbortSignal.any([signal, AbortSignal.timeout(5000)]))
+      .then(modelNames, () => []);
+    if (models[0] !== undefined) return printable(models[0]);
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(done, 200);
+      function done(): void {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', done);
+        resolve();
+      }
+      signal.addEventListener('abort', done, { once: true });
+    });
+  }
+  return undefined;
+}
+
+/** One line about a change. */
+export function describeEvent({ kind, name, state, progress, message }: HostEvent): string {
+  const share = progress === undefined ? '' : ` ${Math.round(progress * 100)} %`;
+  const why = message === undefined ? '' : ` (${printable(message)})`;
+  return `${kind} ${printable(name)}: ${printable(state)}${share}${why}`;
+}
+
+function startFailure(error: unknown, { host, port }: { host: string; port: number }): CliFailure {
+  const code = reasonOf(error);
+  const hints: Readonly<Record<string, string>> = {
+    EADDRINUSE: `something listens there already, maybe another host; choose a port with --port, or talk to it with \`${productName} chat\``,
+    EACCES: 'ports below 1024 need privileges; choose another with --port',
+    EADDRNOTAVAIL: 'this machine has no such address; choose another with --host',
+    ENOTFOUND: 'that name has no address; choose another with --host',
+  };
+  const hint = hints[code];
+  return new CliFailure(`cannot listen on ${host}:${port} (${code})`, {
+    cause: error,
+    ...(hint === undefined ? {} : { hint }),
+  });
+}

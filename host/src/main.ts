@@ -1,0 +1,28 @@
+#!/usr/bin/env node
+import { homedir } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import type { CreateHost } from './cli/host-port.js';
+
+// Loaded only by commands that run a host.
+const compositionRoot = './host.js';
+
+const args = process.argv.slice(2);
+if (args[0] === 'version' || args[0] === '--version' || args[0] === '-V') {
+  const { printVersion } = await import('./cli/commands/version.js');
+  printVersion(args.includes('--json'));
+} else {
+  const { run } = await import('./cli/program.js');
+  process.exitCode = await run(args, {
+    env: process.env,
+    cwd: process.cwd(),
+    home: homedir(),
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    program: fileURLToPath(import.meta.url),
+    execPath: process.execPath,
+    loadHost: async () => ((await import(compositionRoot)) as { createHost: CreateHost }).createHost,
+  });
+  // Something may still hold the process, such as an open connection: the work is done all the same.
+  setTimeout(() => process.exit(), 500).unref();
+}
