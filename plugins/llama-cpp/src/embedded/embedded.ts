@@ -39,6 +39,9 @@ const DEFAULT_TEMPLATE =
   "{%- for m in messages %}{{- '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{%- endfor %}" +
   "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}";
 
+/** Tokens of one input to embed. */
+const LONGEST_EMBEDDING = 2_048;
+
 /** One model inside this process. A crash of the native code takes the plugin with it; the host starts it anew. */
 export class EmbeddedEngine implements Engine {
   readonly kind = 'embedded';
@@ -138,7 +141,8 @@ export class EmbeddedEngine implements Engine {
     this.#begin();
     const bound = AbortSignal.any([signal, this.#stopping.signal]);
     try {
-      const length = this.contextLength;
+      // The whole input is computed at once, so this bounds memory; llama-server is given the same bound.
+      const length = Math.min(this.contextLength, LONGEST_EMBEDDING);
       this.#embedding ??= {
         context: this.#model.createEmbeddingContext({
           contextSize: length,

@@ -83,7 +83,7 @@ export function loadFailure(cause: unknown): EngineError {
   if (/insufficient memory|out of memory|too large|allocat/i.test(detail)) {
     return new EngineError(
       'out_of_memory',
-      'there is not enough memory for the model and its context; use a smaller context_length or a smaller model',
+      'there is not enough memory for the model and its context; use a smaller contextLength or a smaller model',
       { detail, cause },
     );
   }

@@ -22,7 +22,7 @@ export function serverCandidates({
   configured,
   env,
 }: BinarySearch): { path: string; source: string; binding: boolean }[] {
-  if (configured !== undefined) return [{ path: configured, source: 'llama_server', binding: true }];
+  if (configured !== undefined) return [{ path: configured, source: 'llamaServer', binding: true }];
   if (env['LLAMA_SERVER']) return [{ path: env['LLAMA_SERVER'], source: 'LLAMA_SERVER', binding: true }];
   const name = process.platform === 'win32' ? 'llama-server.exe' : 'llama-server';
   const onPath = (env['PATH'] ?? '').split(delimiter).filter((folder) => isAbsolute(folder));

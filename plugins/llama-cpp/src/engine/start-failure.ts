@@ -7,13 +7,13 @@ const CAUSES: readonly { pattern: RegExp; kind: EngineErrorKind; message: string
     pattern:
       /error while loading shared libraries|version `GLIBC|cannot open shared object file|Library not loaded/,
     kind: 'engine_unusable',
-    message: 'llama-server lacks libraries that it needs; reinstall it or point llama_server at another one',
+    message: 'llama-server lacks libraries that it needs; reinstall it or point llamaServer at another one',
   },
   {
     pattern: /no backends are loaded/,
     kind: 'engine_unusable',
     message:
-      'llama-server found none of its compute backends; reinstall it or point llama_server at another one',
+      'llama-server found none of its compute backends; reinstall it or point llamaServer at another one',
   },
   {
     pattern:
@@ -31,7 +31,7 @@ const CAUSES: readonly { pattern: RegExp; kind: EngineErrorKind; message: string
       /out of memory|failed to allocate|unable to allocate|cudaMalloc failed|ErrorOutOfDeviceMemory|cannot allocate|std::bad_alloc|failed to create context/i,
     kind: 'out_of_memory',
     message:
-      'there is not enough memory for the model and its context; use a smaller context_length or a smaller model',
+      'there is not enough memory for the model and its context; use a smaller contextLength or a smaller model',
   },
   {
     pattern:

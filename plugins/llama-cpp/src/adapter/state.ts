@@ -1,0 +1,160 @@
+import { access, constants, mkdir } from 'node:fs/promises';
+import type { Log } from '@outrigger/sdk-plugin';
+import type { LlamaCppConfig } from '../config.js';
+import { EmbeddedEngine } from '../embedded/embedded.js';
+import { EmbeddedRuntime } from '../embedded/runtime.js';
+import { EngineError } from '../engine/errors.js';
+import { LlamaServerEngine } from '../engine/llama-server.js';
+import { defaultThreads } from '../engine/server-arguments.js';
+import { locateServer, type ServerBinary } from '../engine/server-binary.js';
+import { EnginePool, type EngineStarter } from '../engine-pool.js';
+import { ModelCatalog } from '../model-catalog.js';
+import { modelSettings, type EngineKind, type LoadOverrides } from '../model-settings.js';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What a configuration amounts to: the engine that was found, the models, and those in memory. */
+export class PluginState {
+  readonly config: LlamaCppConfig;
+  readonly engine: EngineKind;
+  /** Name and version of the engine, for people. */
+  readonly runtime: string;
+  readonly catalog: ModelCatalog;
+  readonly pool: EnginePool<LoadOverrides>;
+  readonly #embedded: EmbeddedRuntime | undefined;
+
+  private constructor(
+    config: LlamaCppConfig,
+    found: FoundEngine,
+    catalog: ModelCatalog,
+    pool: EnginePool<LoadOverrides>,
+  ) {
+    this.config = config;
+    this.engine = found.kind;
+    this.runtime = found.kind === 'embedded' ? found.runtime.version : found.binary.version;
+    this.catalog = catalog;
+    this.pool = pool;
+    this.#embedded = found.kind === 'embedded' ? found.runtime : undefined;
+  }
+
+  /** Puts a configuration into force. Throws an EngineError when no engine can be used. */
+  static async open(
+    config: LlamaCppConfig,
+    env: Environment,
+    log: Log,
+  ): Promise<{ state: PluginState; warnings: string[] }> {
+    const found = await findEngine(config, env, log);
+    const { catalog, warnings } = await ModelCatalog.open(config, ({ models, refused }) => {
+      log.info('models changed', { models: models.map(({ id }) => id) });
+      for (const { path, reason } of refused) log.warn('a file is not offered as a model', { path, reason });
+    });
+    const pool = new EnginePool<LoadOverrides>(starter(config, found, catalog, env, log), {
+      maxLoaded: config.maxLoaded,
+      keepAliveMs: config.keepAliveMs,
+    });
+    const state = new PluginState(config, found, catalog, pool);
+    log.info('engine', { kind: found.kind, runtime: state.runtime });
+    return { state, warnings: [...(found.warning === undefined ? [] : [found.warning]), ...warnings] };
+  }
+
+  /** The first folder that models can be fetched into. */
+  async pullFolder(): Promise<string> {
+    for (const folder of this.catalog.pullFolders) {
+      try {
+        await mkdir(folder, { recursive: true });
+        await access(folder, constants.W_OK);
+        return folder;
+      } catch {
+        // Read-only, as in many containers; the next one may do.
+      }
+    }
+    throw new EngineError(
+      'invalid_request',
+      'none of the model folders can be written to; set modelFolders or dataFolder',
+    );
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.pool.close(), this.catalog.close()]);
+    await this.#embedded?.dispose();
+  }
+}
+
+type FoundEngine = { warning?: string } & (
+  { kind: 'llama-server'; binary: ServerBinary } | { kind: 'embedded'; runtime: EmbeddedRuntime }
+);
+
+async function findEngine(config: LlamaCppConfig, env: Environment, log: Log): Promise<FoundEngine> {
+  let problem: string | undefined;
+  if (config.engine !== 'embedded') {
+    const located = await locateServer({ configured: config.llamaServer, env });
+    if (located.binary !== undefined) return { kind: 'llama-server', binary: located.binary };
+    problem = located.problem ?? 'llama-server was not found';
+    // Somebody who names a program wants that one.
+    if (config.engine === 'llama-server' || config.llamaServer !== undefined) {
+      throw new EngineError('engine_unusable', problem);
+    }
+  }
+  const runtime = await EmbeddedRuntime.open(config.threads ?? defaultThreads(), (message) =>
+    log.debug('embedded engine', { message }),
+  );
+  const named = env['LLAMA_SERVER'] !== undefined && problem !== undefined;
+  return {
+    kind: 'embedded',
+    runtime,
+    ...(named ? { warning: `${problem}; using the embedded engine` } : {}),
+  };
+}
+
+function starter(
+  config: LlamaCppConfig,
+  found: FoundEngine,
+  catalog: ModelCatalog,
+  env: Environment,
+  log: Log,
+): EngineStarter<LoadOverrides> {
+  return async (id, overrides, signal, onProgress) => {
+    const model = await catalog.find(id);
+    if (model === undefined) throw new EngineError('bad_model', 'the file of this model is gone');
+    const settings = modelSettings(model, config, found.kind, overrides);
+    const { contextLength, slots, threads, pooling, extraArguments, capabilities } = settings;
+    const started = performance.now();
+    const note = { model: id, engine: found.kind, contextLength, slots, threads };
+    const loaded = (): void =>
+      log.info('model loaded', { ...note, ms: Math.round(performance.now() - started) });
+    if (found.kind === 'embedded') {
+      const engine = await EmbeddedEngine.start(
+        {
+          runtime: found.runtime,
+          model: model.path,
+          contextLength,
+          slots,
+          threads,
+          capabilities,
+          chatTemplate: model.facts.chatTemplate,
+          onProgress,
+        },
+        signal,
+      );
+      loaded();
+      return engine;
+    }
+    const engine = await LlamaServerEngine.start(
+      {
+        binary: found.binary,
+        settings: { model: model.path, contextLength, slots, threads, pooling, extraArguments },
+        env,
+        capabilities,
+        startTimeoutMs: config.loadTimeoutMs,
+        headersTimeoutMs: config.firstByteTimeoutMs,
+        idleTimeoutMs: config.idleTimeoutMs,
+        onLine: (line) => log.debug('llama-server', { model: id, line }),
+        onCrash: (error) =>
+          log.error('the engine died', { model: id, reason: error.message, tail: error.details.detail }),
+      },
+      signal,
+    );
+    loaded();
+    return engine;
+  };
+}
