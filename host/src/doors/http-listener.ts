@@ -1,0 +1,229 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { GatewayError } from '../errors/gateway-error.js';
+import type { Door } from '../request-context.js';
+import type { Inference } from '../router/inference.js';
+import type { Logger } from '../telemetry/logger.js';
+import { healthRoutes } from './health-routes.js';
+import { ActiveExchanges } from './http/active-exchanges.js';
+import { Exchange, type ExchangeHost } from './http/exchange.js';
+import { createHttpApp, type HttpApp } from './http/http-app.js';
+import type { HttpDoorConfig } from './http/http-door-config.js';
+import { OriginPolicy } from './http/origin-policy.js';
+import { answerBrokenRequest } from './http/broken-request.js';
+import { runRoute } from './http/route-runner.js';
+import type { Route } from './http/route.js';
+import { openApiRoute } from './openapi.js';
+import { openaiRoutes } from './openai/openai-routes.js';
+import type { AdminPort, InfoPort, ReadinessPort } from './ports.js';
+import { restRoutes } from './rest/rest-routes.js';
+
+/** What the HTTP doors work with. */
+export interface HttpDoorOptions {
+  readonly inference: Inference;
+  readonly config: HttpDoorConfig;
+  /** Parameters that cannot be honoured are an error on every request. Default false. */
+  readonly strictParams?: boolean;
+  /** Answers `/mcp`; Host, Origin and credential have been checked. Without it `/mcp` is unknown. */
+  readonly mcp?: (request: IncomingMessage, response: ServerResponse) => void;
+  readonly info: InfoPort;
+  readonly admin: AdminPort;
+  readonly readiness: ReadinessPort;
+  /** The reason to refuse a request, or undefined. */
+  readonly gate?: (request: IncomingMessage) => GatewayError | undefined;
+  readonly logger: Logger;
+  /** Version of the host. */
+  readonly version: string;
+  /** Further routes, for example of administration. */
+  readonly routes?: readonly Route[];
+}
+
+/** The one HTTP listener with all doors behind it. */
+export interface HttpDoor {
+  readonly server: Server;
+  /** Begins to listen. Rejects when the address is taken. */
+  listen(): Promise<AddressInfo>;
+  /**
+   * Stops accepting, lets running requests end within `graceMs`, ends the rest with an explicit
+   * error and closes every connection. `/readyz` answers 503 meanwhile. Idempotent.
+   */
+  close(graceMs: number): Promise<void>;
+}
+
+/** Builds the HTTP doors. Nothing listens until `listen`. */
+export function createHttpDoor(options: HttpDoorOptions): HttpDoor {
+  return new HttpListener(options);
+}
+
+const shutdownWriteMs = 500;
+
+class HttpListener implements HttpDoor, ExchangeHost {
+  readonly server: Server;
+  readonly config: HttpDoorConfig;
+  readonly origins: OriginPolicy;
+  readonly logger: Logger;
+  readonly strictParams: boolean;
+  readonly active = new ActiveExchanges();
+  draining = false;
+  private readonly routes: readonly Route[];
+  private readonly hot: ReadonlyMap<string, Route>;
+  private readonly open: ReadonlySet<string>;
+  private app: HttpApp | undefined;
+  private closing: Promise<void> | undefined;
+
+  constructor(private readonly options: HttpDoorOptions) {
+    this.config = options.config;
+    this.logger = options.logger;
+    this.strictParams = options.strictParams ?? false;
+    this.origins = new OriginPolicy(options.config);
+    const { inference, info, admin, readiness, version } = options;
+    const routes = [
+      ...healthRoutes(readiness, () => this.draining, info, version),
+      ...openaiRoutes(inference),
+      ...(options.routes ?? []),
+      ...restRoutes({ inference, info, admin, version }),
+    ];
+    this.routes = [openApiRoute(version), ...routes];
+    this.hot = new Map(routes.filter((route) => route.hot === true).map((route) => [route.path, route]));
+    this.open = new Set(routes.filter((route) => route.open === true).map((route) => route.path));
+    this.server = this.createServer();
+  }
+
+  listen(): Promise<AddressInfo> {
+    const { server, config } = this;
+    return new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(config.port, config.host, () => {
+        server.removeListener('error', reject);
+        server.on('error', (error) => this.logger.error({ err: error }, 'the HTTP listener failed'));
+        const address = server.address();
+        if (typeof address === 'object' && address !== null) resolve(address);
+        else reject(new Error('the HTTP listener has no address'));
+      });
+    });
+  }
+
+  close(graceMs: number): Promise<void> {
+    this.closing ??= this.shutDown(graceMs);
+    return this.closing;
+  }
+
+  private async shutDown(graceMs: number): Promise<void> {
+    this.draining = true;
+    const closed = new Promise<void>((resolve) => {
+      this.server.close(() => resolve());
+    });
+    this.server.closeIdleConnections();
+    if (!(await this.active.whenEmpty(graceMs))) {
+      for (const exchange of [...this.active]) exchange.shutDown();
+      await this.active.whenEmpty(shutdownWriteMs);
+    }
+    this.server.closeAllConnections();
+    await closed;
+  }
+
+  private createServer(): Server {
+    const receive = this.config.receiveTimeoutMs ?? 60_000;
+    const server = createServer(
+      {
+        keepAliveTimeout: 65_000,
+        headersTimeout: Math.min(receive, 30_000),
+        requestTimeout: receive,
+        connectionsCheckingInterval: Math.max(50, Math.min(5_000, Math.floor(receive / 2))),
+        // Checked by the origin policy, which answers with JSON.
+        requireHostHeader: false,
+        maxHeaderSize: 32 * 1024,
+      },
+      (request, response) => this.receive(request, response, false),
+    );
+    server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) =>
+      this.receive(request, response, true),
+    );
+    server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) =>
+      this.exchange(request, response, request.url ?? '').fail(
+        new GatewayError('invalid_request', 'only "Expect: 100-continue" is understood', { param: 'expect' }),
+      ),
+    );
+    server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) =>
+      answerBrokenRequest(error, socket, this.active),
+    );
+    return server;
+  }
+
+  private receive(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+    const url = request.url ?? '/';
+    const mark = url.indexOf('?');
+    const path = mark < 0 ? url : url.slice(0, mark);
+    const exchange = this.exchange(request, response, path);
+    exchange.expectsContinue = expectsContinue;
+    try {
+      this.dispatch(exchange, path);
+    } catch (thrown) {
+      exchange.fail(thrown);
+    }
+  }
+
+  private dispatch(exchange: Exchange, path: string): void {
+    const { request, response } = exchange;
+    if (!this.open.has(path)) {
+      const foreign = this.origins.check(request);
+      if (foreign !== undefined) return exchange.fail(foreign);
+      const { origin } = request.headers;
+      if (
+        request.method === 'OPTIONS' &&
+        origin !== undefined &&
+        request.headers['access-control-request-method'] !== undefined
+      ) {
+        response.writeHead(204, this.origins.preflightHeaders(request, origin)).end();
+        return;
+      }
+      const refused = this.options.gate?.(request);
+      if (refused !== undefined) return exchange.fail(refused);
+    }
+    if (request.method === 'POST') {
+      const route = this.hot.get(path);
+      if (route !== undefined) return this.runHot(route, exchange);
+    }
+    if (path === '/mcp' && this.options.mcp !== undefined) return this.runMcp(exchange, this.options.mcp);
+    this.app ??= createHttpApp(this.routes);
+    this.app(exchange);
+  }
+
+  private runHot(route: Route, exchange: Exchange): void {
+    if (this.active.size > this.config.maxInFlight) {
+      const message = `the host works on ${this.config.maxInFlight} requests already`;
+      return exchange.fail(new GatewayError('rate_limited', message, { retryAfterMs: 1000 }));
+    }
+    void runRoute(route, exchange);
+  }
+
+  private runMcp(
+    exchange: Exchange,
+    mcp: (request: IncomingMessage, response: ServerResponse) => void,
+  ): void {
+    const { request, response } = exchange;
+    // A client listens on GET for as long as it lives; that is no work to wait for.
+    if (request.method === 'GET') this.active.delete(exchange);
+    if (exchange.expectsContinue) response.writeContinue();
+    const { origin } = request.headers;
+    if (origin !== undefined) {
+      const headers = this.origins.headers(origin);
+      for (let at = 0; at + 1 < headers.length; at += 2) {
+        response.setHeader(headers[at] ?? '', headers[at + 1] ?? '');
+      }
+    }
+    mcp(request, response);
+  }
+
+  private exchange(request: IncomingMessage, response: ServerResponse, path: string): Exchange {
+    return new Exchange(this, request, response, doorOf(path));
+  }
+}
+
+/** In whose words a path is answered, unknown ones included. */
+function doorOf(path: string): Door {
+  if (path === '/mcp') return 'mcp';
+  if (path.startsWith('/mcp/') || path === '/openapi.json' || /^\/(livez|readyz|healthz)$/.test(path))
+    return 'rest';
+  return 'openai';
+}

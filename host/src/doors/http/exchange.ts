@@ -1,0 +1,201 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { performance } from 'node:perf_hooks';
+import { GatewayError } from '../../errors/gateway-error.js';
+import type { Door, RequestContext } from '../../request-context.js';
+import type { Served } from '../../router/inference.js';
+import type { Logger } from '../../telemetry/logger.js';
+import { openaiError } from '../openai/openai-error.js';
+import { problem } from '../rest/problem.js';
+import { pluginText } from '../shared/remarks.js';
+import type { ActiveExchanges } from './active-exchanges.js';
+import type { HttpDoorConfig } from './http-door-config.js';
+import type { OriginPolicy } from './origin-policy.js';
+
+/** What all exchanges of a listener share. */
+export interface ExchangeHost {
+  readonly config: HttpDoorConfig;
+  readonly origins: OriginPolicy;
+  readonly logger: Logger;
+  readonly strictParams: boolean;
+  readonly active: ActiveExchanges;
+  readonly draining: boolean;
+}
+
+const json = 'application/json; charset=utf-8';
+
+/** One request and its answer, on the hot routes and on all others. */
+export class Exchange implements RequestContext {
+  readonly requestId: string;
+  readonly receivedAt = performance.now();
+  readonly strictParams: boolean;
+  readonly traceparent: string;
+  /** The client has left, or the answer is complete. */
+  closed = false;
+  /** Called once when the client leaves before the answer is complete. */
+  onLeave: (() => void) | undefined;
+  /** Called when the host gives up on running requests. Without it the socket is just closed. */
+  onShutdown: ((error: GatewayError) => void) | undefined;
+  /** The client waits for leave to send its body. */
+  expectsContinue = false;
+  private controller: AbortController | undefined;
+
+  constructor(
+    readonly host: ExchangeHost,
+    readonly request: IncomingMessage,
+    readonly response: ServerResponse,
+    readonly door: Door,
+  ) {
+    const { headers } = request;
+    const given = headers['x-request-id'];
+    this.requestId = typeof given === 'string' && idPattern.test(given) ? given : `req_${randomUUID()}`;
+    this.strictParams = host.strictParams || headers['x-outrigger-strict-params'] === 'true';
+    const trace = headers['traceparent'];
+    this.traceparent = typeof trace === 'string' && tracePattern.test(trace) ? trace : '';
+    host.active.add(this);
+    response.on('close', this.close);
+  }
+
+  /** Made only when somebody asks: most requests end before anybody does. */
+  get signal(): AbortSignal {
+    if (this.controller === undefined) {
+      this.controller = new AbortController();
+      if (this.closed) this.controller.abort();
+    }
+    return this.controller.signal;
+  }
+
+  /** Answers with JSON that is text already. */
+  send(status: number, text: string, served?: Served, warnings = 0, type = json): void {
+    if (this.closed || this.response.headersSent) return;
+    const headers = this.headers(type, served, warnings);
+    headers.push('content-length', String(Buffer.byteLength(text)));
+    this.response.writeHead(status, headers);
+    this.response.end(this.request.method === 'HEAD' ? undefined : text);
+  }
+
+  /** Answers with a value. */
+  sendJson(status: number, value: unknown): void {
+    this.send(status, JSON.stringify(value));
+  }
+
+  /** Begins a stream of server-sent events. */
+  openStream(served?: Served): void {
+    const headers = this.headers('text/event-stream; charset=utf-8', served, 0);
+    headers.push('cache-control', 'no-cache', 'x-accel-buffering', 'no');
+    this.response.writeHead(200, headers);
+  }
+
+  /** Answers with an error in the shape of the door, and logs what is not the caller's fault. */
+  fail(thrown: unknown, extraHeaders: readonly string[] = []): void {
+    const error = GatewayError.from(thrown);
+    this.log(error);
+    if (this.closed || this.response.headersSent) return;
+    const { type, text } = renderError(this.door, error, this.requestId);
+    const headers = this.headers(type, undefined, 0);
+    headers.push('content-length', String(Buffer.byteLength(text)), ...extraHeaders);
+    if (error.retryAfterMs !== undefined) {
+      headers.push('retry-after', String(Math.max(1, Math.ceil(error.retryAfterMs / 1000))));
+      headers.push('retry-after-ms', String(Math.ceil(error.retryAfterMs)));
+    }
+    if (error.kind === 'unauthenticated') headers.push('www-authenticate', 'Bearer');
+    const unread = this.hasUnreadBody();
+    if (unread && !this.host.draining) headers.push('connection', 'close');
+    this.response.writeHead(error.row.http, headers);
+    this.response.end(this.request.method === 'HEAD' ? undefined : text);
+    if (unread) this.discard();
+  }
+
+  /** Logs an error: faults of ours and of plugins loudly, those of the caller quietly. */
+  log(error: GatewayError): void {
+    const fields = {
+      requestId: this.requestId,
+      door: this.door,
+      kind: error.kind,
+      ...(error.plugin === undefined ? {} : { plugin: error.plugin }),
+    };
+    if (error.kind === 'internal') {
+      this.host.logger.error({ ...fields, err: error.cause ?? error }, error.message);
+    } else if (error.row.http >= 500) this.host.logger.warn(fields, error.message);
+    else this.host.logger.debug(fields, error.message);
+  }
+
+  /** The host stops: whatever still runs ends with an explicit error. */
+  shutDown(): void {
+    const error = new GatewayError('plugin_unavailable', 'the host is shutting down');
+    if (this.onShutdown !== undefined) this.onShutdown(error);
+    else this.fail(error);
+    this.controller?.abort(error);
+  }
+
+  private headers(type: string, served: Served | undefined, warnings: number): string[] {
+    const ms = (performance.now() - this.receivedAt).toFixed(1);
+    const headers = ['content-type', type, 'x-request-id', this.requestId, 'openai-processing-ms', ms];
+    if (served !== undefined) {
+      headers.push('x-outrigger-plugin', headerText(pluginText(served)));
+      if (served.ignoredParams.length > 0) {
+        headers.push('x-outrigger-ignored-params', headerText(served.ignoredParams.join(',')));
+      }
+    }
+    if (warnings > 0) headers.push('x-outrigger-warnings', String(warnings));
+    const { origin } = this.request.headers;
+    if (origin !== undefined) headers.push(...this.host.origins.headers(origin));
+    if (this.host.draining) headers.push('connection', 'close');
+    return headers;
+  }
+
+  /** Whether so much is still to come that reading it to keep the connection is not worth it. */
+  private hasUnreadBody(): boolean {
+    const { request } = this;
+    if (request.complete) return false;
+    return request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 65_536;
+  }
+
+  /** Reads what the client still sends, so that it gets to see the answer; not for long. */
+  private discard(): void {
+    const { request } = this;
+    request.resume();
+    const timer = setTimeout(() => request.socket.destroy(), 2_000);
+    timer.unref();
+    request.socket.once('close', () => clearTimeout(timer));
+  }
+
+  private readonly close = (): void => {
+    const complete = this.response.writableFinished;
+    this.closed = true;
+    this.host.active.delete(this);
+    this.onShutdown = undefined;
+    if (complete) return;
+    this.onLeave?.();
+    this.controller?.abort(new GatewayError('cancelled', 'the caller left'));
+  };
+}
+
+/** The body of an error in the shape of a door. */
+export function renderError(
+  door: Door,
+  error: GatewayError,
+  requestId: string,
+): { type: string; text: string } {
+  switch (door) {
+    case 'openai':
+      return { type: json, text: JSON.stringify(openaiError(error)) };
+    case 'rest':
+      return { type: 'application/problem+json', text: JSON.stringify(problem(error, requestId)) };
+    case 'mcp': {
+      const { kind } = error;
+      const body = { code: error.row.mcp, message: error.message, data: { kind } };
+      return { type: json, text: JSON.stringify({ jsonrpc: '2.0', id: null, error: body }) };
+    }
+  }
+}
+
+const idPattern = /^[A-Za-z0-9_.:-]{1,128}$/;
+const tracePattern = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+/** Header values must be visible ASCII; names of parameters come from callers and are anything. */
+function headerText(text: string): string {
+  return text
+    .replace(/[^\x21-\x7e]+/g, (run) => encodeURIComponent(run.replace(/\p{Surrogate}/gu, '?')))
+    .slice(0, 4096);
+}

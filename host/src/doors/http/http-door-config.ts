@@ -1,0 +1,22 @@
+/** Settings of the HTTP doors; the section `server` of the configuration fits. */
+export interface HttpDoorConfig {
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  readonly maxBodyBytes: number;
+  /** Interval of comments that keep a silent stream open, in milliseconds; 0 sends none. */
+  readonly keepAliveMs: number;
+  /** Requests for inference served at the same time; further ones are refused. */
+  readonly maxInFlight: number;
+  readonly allowedHosts: readonly string[];
+  readonly allowedOrigins: readonly string[];
+  readonly cors?: {
+    readonly credentials: boolean;
+    readonly exposedHeaders: readonly string[];
+    readonly maxAgeSeconds: number;
+  };
+  /** Longest time until a whole request has arrived, in milliseconds. Default 60,000. */
+  readonly receiveTimeoutMs?: number;
+  /** How long a client may leave a stream unread before it is cut, in milliseconds. Default 60,000. */
+  readonly writeTimeoutMs?: number;
+}

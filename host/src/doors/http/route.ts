@@ -1,0 +1,21 @@
+import type { Door } from '../../request-context.js';
+import type { Exchange } from './exchange.js';
+
+/** One address of the host. */
+export interface Route {
+  readonly door: Door;
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  /** As Express 5 writes paths: `:name` is one segment, `*name` any number of them. */
+  readonly path: string;
+  /** Matched on the bare listener, before Express. Only for paths without parameters. */
+  readonly hot?: boolean;
+  /** Answered without credential and whatever the Host header says: for probes. */
+  readonly open?: boolean;
+  /** `body` is a JSON object for POST and undefined otherwise. What it throws becomes the answer. */
+  handle(
+    exchange: Exchange,
+    body: unknown,
+    params: Readonly<Record<string, string>>,
+    query: URLSearchParams,
+  ): void | Promise<void>;
+}
