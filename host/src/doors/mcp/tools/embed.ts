@@ -1,6 +1,7 @@
 import type { ToolModule } from '../tool-catalog.js';
 import { jsonResult, orError } from '../tool-result.js';
 import { messagesOf, portCallOf } from './arguments.js';
+import { snakeObject } from './json-names.js';
 import type { InferencePort } from './ports.js';
 import { modelSchema, promptProperties, stringsSchema, usageSchema } from './schemas.js';
 
@@ -51,7 +52,14 @@ export function embedTool(port: InferencePort): ToolModule {
         },
         portCallOf(call),
       );
-      return jsonResult({ model, plugin, embeddings, usage, warnings, ignored_params: ignoredParams });
+      return jsonResult({
+        model,
+        plugin,
+        embeddings,
+        usage: snakeObject(usage),
+        warnings,
+        ignored_params: ignoredParams,
+      });
     },
   };
 }

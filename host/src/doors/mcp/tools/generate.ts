@@ -2,6 +2,7 @@ import type { ToolResult } from '../catalog.js';
 import type { ToolModule } from '../tool-catalog.js';
 import { orError, textResult } from '../tool-result.js';
 import { generateInputOf, portCallOf } from './arguments.js';
+import { snakeObject } from './json-names.js';
 import type { Answer, InferencePort } from './ports.js';
 import {
   answerProperties,
@@ -58,7 +59,7 @@ export function answerJson(answer: Answer): Record<string, unknown> {
     finish_reason: answer.finishReason,
     model: answer.model,
     plugin: answer.plugin,
-    usage: answer.usage,
+    usage: snakeObject(answer.usage),
     warnings: answer.warnings,
     ignored_params: answer.ignoredParams,
   };

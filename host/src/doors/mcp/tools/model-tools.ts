@@ -1,5 +1,6 @@
 import type { ToolModule } from '../tool-catalog.js';
 import { jsonResult, orError } from '../tool-result.js';
+import { snakeCase, snakeObject } from './json-names.js';
 import type { InferencePort } from './ports.js';
 import { modelSchema } from './schemas.js';
 
@@ -8,7 +9,7 @@ const modelProperties = {
   names: { type: 'array', items: { type: 'string' }, description: 'Other names that mean it now.' },
   plugin: { type: 'string' },
   capabilities: { type: 'object' },
-  contextLength: { type: 'number' },
+  context_length: { type: 'number' },
   state: { type: 'string' },
 } as const;
 const modelRequired = ['id', 'plugin'] as const;
@@ -40,7 +41,7 @@ export function listModelsTool(port: InferencePort): ToolModule {
       const { plugin } = args;
       const all = await port.models();
       return jsonResult({
-        models: plugin === undefined ? all : all.filter((entry) => entry.plugin === plugin),
+        models: snakeCase(plugin === undefined ? all : all.filter((entry) => entry.plugin === plugin)),
       });
     },
   };
@@ -62,7 +63,7 @@ export function getModelTool(port: InferencePort): ToolModule {
       outputSchema: orError({ properties: modelProperties, required: modelRequired }),
       annotations: { readOnlyHint: true, idempotentHint: true, openWorldHint: false },
     },
-    run: async (args) => jsonResult({ ...(await port.model(args.model as string)) }),
+    run: async (args) => jsonResult(snakeObject(await port.model(args.model as string))),
   };
 }
 
@@ -94,6 +95,6 @@ export function listPluginsTool(port: InferencePort): ToolModule {
       }),
       annotations: { readOnlyHint: true, idempotentHint: true, openWorldHint: false },
     },
-    run: async () => jsonResult({ plugins: await port.plugins() }),
+    run: async () => jsonResult({ plugins: snakeCase(await port.plugins()) }),
   };
 }

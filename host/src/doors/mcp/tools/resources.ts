@@ -1,5 +1,6 @@
 import type { ResourceContents } from '../catalog.js';
 import type { ResourceModule } from '../tool-catalog.js';
+import { snakeCase } from './json-names.js';
 import type { InferencePort } from './ports.js';
 
 const JSON_TYPE = 'application/json';
@@ -47,7 +48,7 @@ function resource(uri: string, name: string, title: string, description: string)
 }
 
 function json(uri: string, value: unknown): ResourceContents {
-  return { uri, mimeType: JSON_TYPE, text: JSON.stringify(value, null, 2) };
+  return { uri, mimeType: JSON_TYPE, text: JSON.stringify(snakeCase(value), null, 2) };
 }
 
 function decode(text: string): string | undefined {
