@@ -11,6 +11,8 @@ if (args[0] === 'version' || args[0] === '--version' || args[0] === '-V') {
   const { printVersion } = await import('./cli/commands/version.js');
   printVersion(args.includes('--json'));
 } else {
+  // Who reads our output may leave at any time; that alone must not end a host.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   const { run } = await import('./cli/program.js');
   process.exitCode = await run(args, {
     env: process.env,

@@ -40,4 +40,6 @@ export async function* readEvents(chunks: AsyncIterable<Uint8Array>): AsyncGener
     }
     if (size + rest.length > longestEvent) throw new Error('an event of the stream is larger than 64 MiB');
   }
+  if (rest === '\r' && data.length > 0)
+    yield { event: event === '' ? 'message' : event, data: data.join('\n') };
 }

@@ -9,10 +9,13 @@ import type { Sink } from './output.js';
 export function claimStdout(stdout: Sink, stderr: Sink): Writable {
   const write = stdout.write.bind(stdout);
   stdout.write = stderr.write.bind(stderr);
-  return new Writable({
+  const claimed = new Writable({
     decodeStrings: false,
     write: (chunk: string | Uint8Array, _encoding, done) => {
       write(chunk, done);
     },
   });
+  // A reader that has gone away shows as an error of the real stdout.
+  stdout.on('error', (error) => claimed.destroy(error));
+  return claimed;
 }

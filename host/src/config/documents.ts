@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { reservedNames, shortNames, variableName } from './environment.js';
+import { shortNames, variableName } from './environment.js';
 import { listOptions, type Option } from './options.js';
 import { configSchema } from './schema.js';
 
@@ -58,7 +58,7 @@ export function optionTables(): string {
     '|---|---|---|',
     ...short,
     '',
-    `${reservedNames.map((name) => `\`${name}\``).join(', ')} are no options: the first names the file, the others tell the commands which host to talk to and with which key.`,
+    'No options: `OUTRIGGER_CONFIG` names the file, `OUTRIGGER_URL` and `OUTRIGGER_API_KEY` tell the commands which host to talk to and with which key, `OUTRIGGER_DEBUG` adds stacks to their errors.',
     '',
   ].join('\n');
 }
