@@ -35,7 +35,7 @@ function begin(url: string): void {
   output = new Collected();
   client = new HostClient(url, 'key');
   stop = new AbortController();
-  done = bridgeMcp({ input, output, client, signal: stop.signal, lingerMs: 2000, maxLineBytes: 10_000 });
+  done = bridgeMcp({ input, output, client, signal: stop.signal, lingerMs: 20_000, maxLineBytes: 10_000 });
 }
 
 const say = (message: object) => input.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
@@ -150,6 +150,18 @@ describe('a conversation without a session', () => {
       'mcp-name': '=?base64?Z3LDvMOfZQ==?=',
     });
     expect(host.requests[0]?.headers['mcp-session-id']).toBeUndefined();
+  });
+
+  it('does not wait for subscriptions at the end', async () => {
+    host.on('POST /mcp', (response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders();
+    });
+    say({ id: 0, method: 'subscriptions/listen', params: { _meta } });
+    await until(() => host.requests[0]);
+    input.end();
+    let over = false;
+    void done.then(() => (over = true));
+    await until(() => over || undefined);
   });
 
   it('cancels by closing the answer, without any answer', async () => {

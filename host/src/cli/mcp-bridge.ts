@@ -97,7 +97,8 @@ class McpBridge {
       return;
     }
     const work = this.#carry(message);
-    this.#work.add(work);
+    // A subscription is never answered, so nobody waits for it at the end.
+    if (message.method !== 'subscriptions/listen') this.#work.add(work);
     void work.finally(() => this.#work.delete(work));
     // Requests run side by side. What others depend on keeps its place: the
     // handshake, and notifications and answers, which are accepted at once.
@@ -136,6 +137,7 @@ class McpBridge {
   }
 
   async #post(message: RpcMessage, signal: AbortSignal, mayRenew: boolean): Promise<void> {
+    const used = this.#session;
     const response = await this.#options.client.raw({
       method: 'POST',
       path: '/mcp',
@@ -159,13 +161,9 @@ class McpBridge {
     }
     const text = await response.body.text();
     // The host was restarted and has forgotten the session: begin a new one behind the client's back.
-    if (
-      response.statusCode === 404 &&
-      this.#session !== undefined &&
-      message.method !== 'initialize' &&
-      mayRenew
-    ) {
-      await this.#renew(signal);
+    if (response.statusCode === 404 && used !== undefined && message.method !== 'initialize' && mayRenew) {
+      // Several requests may learn of it at once; one of them renews.
+      if (this.#session === used || this.#renewal !== undefined) await this.#renew();
       return this.#post(message, signal, false);
     }
     const parts = text.trim() === '' ? [] : parseMessages(text);
@@ -210,12 +208,13 @@ class McpBridge {
     await this.#write(part);
   }
 
-  #renew(signal: AbortSignal): Promise<void> {
+  #renew(): Promise<void> {
     this.#renewal ??= (async () => {
       this.#session = undefined;
       const hello = this.#initialize;
       if (hello === undefined) return;
       const { client } = this.#options;
+      const signal = AbortSignal.any([this.#ended.signal, AbortSignal.timeout(30_000)]);
       const send = async (message: object) => {
         const headers = { ...this.#headers(message), 'content-type': 'application/json' };
         const response = await client.raw({

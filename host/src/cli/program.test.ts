@@ -70,6 +70,7 @@ describe('chat', () => {
     ],
     ['an end without [DONE]', [chunk({ content: 'Hel' })], 'broke off'],
     ['an end without a finish reason', [chunk({ content: 'Hel' }), '[DONE]'], 'broke off'],
+    ['a finish reason without [DONE]', [chunk({ content: 'Hel' }), chunk({}, 'stop')], 'broke off'],
     ['rubbish', ['{'], 'not JSON'],
   ])('tells the truth about %s', async (_name, events, message) => {
     host.events('POST /v1/chat/completions', ...events);

@@ -7,8 +7,8 @@ import type { Session } from '../session.js';
 import { claimStdout } from '../stdout-claim.js';
 import { stopSignals } from '../stop-signals.js';
 
-// Clients wait about two seconds after they closed our input before they use force.
-const lingerMs = 1500;
+// Requests that came through a pipe may still be answered. A client that wants us gone sends a signal.
+const lingerMs = 5000;
 const maxLineBytes = 64 * 1024 * 1024;
 
 /** `mcp`: one MCP conversation on stdin and stdout. Nothing but JSON-RPC is ever written to stdout. */
