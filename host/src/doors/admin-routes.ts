@@ -1,0 +1,223 @@
+import { z } from 'zod';
+import { GatewayError } from '../errors/gateway-error.js';
+import type { Exchange } from './http/exchange.js';
+import type { Route } from './http/route.js';
+import { SseWriter } from './http/sse-writer.js';
+import type { PluginToolPort } from './plugin-tool-port.js';
+import { sseEvent } from './rest/sse-event.js';
+import { validate } from './shared/validation.js';
+import { readContent, type ContentJson } from './tool-content.js';
+
+/** What administrators may do. All reject with GatewayError. */
+export interface PluginAdminPort {
+  get(name: string): object;
+  swap(name: string, options: z.output<typeof swapSchema>, signal: AbortSignal): Promise<object>;
+  drain(name: string): Promise<void>;
+  restart(name: string, signal: AbortSignal): Promise<void>;
+}
+
+/** Something that happened. */
+export interface EventView {
+  readonly id: number;
+  readonly type: string;
+}
+
+/** What happened, past and to come. */
+export interface EventPort {
+  since(id: number, limit?: number): readonly EventView[];
+  follow(follower: (event: EventView) => void): () => void;
+}
+
+/** What the routes work with. */
+export interface AdminRoutePorts {
+  readonly plugins: PluginAdminPort;
+  readonly events: EventPort;
+  readonly tools: PluginToolPort;
+  /** Longest call of a tool in milliseconds. */
+  readonly toolTimeoutMs: number;
+  /** The reason why a request may not administer, or undefined. */
+  readonly gate: (exchange: Exchange) => GatewayError | undefined;
+}
+
+const milliseconds = z.int().min(0).max(86_400_000);
+
+/** Body of a swap. */
+export const swapSchema = z.strictObject({
+  command: z
+    .array(z.string().max(32_768))
+    .min(1)
+    .max(1000)
+    .optional()
+    .describe('Program and arguments of the new instance.'),
+  address: z.string().min(1).max(1024).optional().describe('Address of an instance that runs already.'),
+  canaryShare: z
+    .number()
+    .gt(0)
+    .lte(1)
+    .optional()
+    .describe('Share of the requests that the new one gets before it is committed, 0 to 1.'),
+  canaryMs: milliseconds.optional().describe('Longest time as a canary. Milliseconds.'),
+  canaryRequests: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .optional()
+    .describe('Requests after which a canary is judged.'),
+  bakeMs: milliseconds
+    .optional()
+    .describe('The old one can come back for this long after the commit. Milliseconds.'),
+});
+
+/** Routes of administration, events and plugins' tools. */
+export function adminRoutes(ports: AdminRoutePorts): Route[] {
+  const { plugins, events, tools } = ports;
+  const guarded =
+    (handle: Route['handle']): Route['handle'] =>
+    (exchange, ...rest) => {
+      const refused = ports.gate(exchange);
+      if (refused !== undefined) throw refused;
+      return handle(exchange, ...rest);
+    };
+  const door = 'rest';
+  return [
+    {
+      door,
+      method: 'GET',
+      path: '/mcp/v1/events',
+      handle: (exchange, _body, _params, query) => tellEvents(exchange, events, query),
+    },
+    {
+      door,
+      method: 'GET',
+      path: '/mcp/v1/tools',
+      handle: (exchange) => exchange.sendJson(200, { tools: tools.list().map(toolJson) }),
+    },
+    {
+      door,
+      method: 'POST',
+      path: '/mcp/v1/tools/:name',
+      handle: (exchange, body, params) => callTool(exchange, ports, params['name'] ?? '', body),
+    },
+    {
+      door,
+      method: 'GET',
+      path: '/mcp/v1/plugins/:name',
+      handle: (exchange, _body, params) => exchange.sendJson(200, plugins.get(params['name'] ?? '')),
+    },
+    {
+      door,
+      method: 'POST',
+      path: '/mcp/v1/plugins/:name/swap',
+      handle: guarded(async (exchange, body, params) =>
+        exchange.sendJson(
+          200,
+          await plugins.swap(params['name'] ?? '', validate(swapSchema, body), exchange.signal),
+        ),
+      ),
+    },
+    {
+      door,
+      method: 'POST',
+      path: '/mcp/v1/plugins/:name/drain',
+      handle: guarded(async (exchange, _body, params) => {
+        await plugins.drain(params['name'] ?? '');
+        exchange.sendJson(200, plugins.get(params['name'] ?? ''));
+      }),
+    },
+    {
+      door,
+      method: 'POST',
+      path: '/mcp/v1/plugins/:name/restart',
+      handle: guarded(async (exchange, _body, params) => {
+        await plugins.restart(params['name'] ?? '', exchange.signal);
+        exchange.sendJson(200, plugins.get(params['name'] ?? ''));
+      }),
+    },
+  ];
+}
+
+/** The past as JSON, or past and future as a stream (`?follow=true` or `Accept: text/event-stream`). */
+function tellEvents(exchange: Exchange, events: EventPort, query: URLSearchParams): void {
+  const header = exchange.request.headers['last-event-id'];
+  const since = Number(query.get('since') ?? header ?? 0);
+  if (!Number.isSafeInteger(since) || since < 0) {
+    throw new GatewayError('invalid_request', '`since` must be the id of an event', { param: 'since' });
+  }
+  const stream = query.get('follow') === 'true' || exchange.request.headers.accept === 'text/event-stream';
+  if (!stream) {
+    exchange.sendJson(200, { events: events.since(since) });
+    return;
+  }
+  let last = since;
+  let held = false;
+  let stop = (): void => undefined;
+  // A reader that is behind is told again from the log, which is bounded, and not from a queue.
+  const catchUp = (): void => {
+    for (const event of events.since(last)) {
+      if (held || writer.isEnded) return;
+      last = event.id;
+      writer.write(`id: ${event.id}\n${sseEvent(event.type, event)}`);
+    }
+  };
+  const writer = new SseWriter(exchange, {
+    pause: () => {
+      held = true;
+    },
+    resume: () => {
+      held = false;
+      catchUp();
+    },
+    cancel: () => stop(),
+  });
+  stop = events.follow(catchUp);
+  exchange.onShutdown = () => {
+    stop();
+    writer.end('');
+  };
+  catchUp();
+}
+
+async function callTool(
+  exchange: Exchange,
+  ports: AdminRoutePorts,
+  name: string,
+  body: unknown,
+): Promise<void> {
+  const tool = ports.tools.list().find((one) => one.name === name);
+  if (tool === undefined)
+    throw new GatewayError('not_found', `there is no tool named ${JSON.stringify(name)}`, { param: 'name' });
+  const answer = await ports.tools.call(name, body as never, {
+    signal: exchange.signal,
+    timeoutMs: ports.toolTimeoutMs,
+  });
+  if (!tool.typedContent) {
+    exchange.sendJson(200, { tool: name, plugin: tool.plugin, result: answer });
+    return;
+  }
+  const results = (tool.streaming ? (answer as unknown[]) : [answer]).map((one) =>
+    readContent(one as ContentJson),
+  );
+  exchange.sendJson(200, {
+    tool: name,
+    plugin: tool.plugin,
+    content: results.flatMap((one) => one.content),
+    structured: results.findLast((one) => one.structured !== undefined)?.structured ?? null,
+    is_error: results.some((one) => one.isError),
+  });
+}
+
+function toolJson(tool: ReturnType<PluginToolPort['list']>[number]): object {
+  return {
+    name: tool.name,
+    plugin: tool.plugin,
+    title: tool.title,
+    description: tool.description,
+    input_schema: tool.inputSchema,
+    output_schema: tool.outputSchema,
+    streaming: tool.streaming,
+    read_only: tool.readOnly,
+    destructive: tool.destructive,
+    idempotent: tool.idempotent,
+    open_world: tool.openWorld,
+  };
+}

@@ -1,0 +1,53 @@
+import { readContent, type ContentJson } from './tool-content.js';
+import type { ToolModule, ToolProvider, ToolResult } from './mcp/index.js';
+import type { PluginToolPort, PluginToolView } from './plugin-tool-port.js';
+
+/** The tools of plugins as the MCP door offers them. */
+export function pluginToolProvider(tools: PluginToolPort, timeoutMs: number): ToolProvider {
+  return {
+    tools: () => tools.list().map((tool) => toolModule(tools, tool, timeoutMs)),
+    onChanged: (listener) => tools.onChanged(listener),
+  };
+}
+
+function toolModule(tools: PluginToolPort, tool: PluginToolView, timeoutMs: number): ToolModule {
+  return {
+    definition: {
+      name: tool.name,
+      ...(tool.title === '' ? {} : { title: tool.title }),
+      description: tool.description === '' ? `A tool of the plugin ${tool.plugin}.` : tool.description,
+      inputSchema: tool.inputSchema,
+      ...(tool.typedContent || tool.streaming ? {} : { outputSchema: tool.outputSchema }),
+      annotations: {
+        readOnlyHint: tool.readOnly,
+        destructiveHint: tool.destructive,
+        idempotentHint: tool.idempotent,
+        openWorldHint: tool.openWorld,
+      },
+    },
+    run: async (args, call) => {
+      const { progress } = call;
+      const answer = await tools.call(tool.name, args as never, {
+        signal: call.signal,
+        timeoutMs,
+        ...(progress === undefined
+          ? {}
+          : { onMessage: (message) => progress({ message: JSON.stringify(message) }) }),
+      });
+      if (tool.typedContent) return typedResult(tool.streaming ? (answer as unknown[]) : [answer]);
+      const structured = tool.streaming ? { messages: answer } : answer;
+      return { content: [{ type: 'text', text: JSON.stringify(structured) }], structuredContent: structured };
+    },
+  };
+}
+
+/** The parts of all messages, in order; one that failed makes the whole a failure. */
+function typedResult(messages: readonly unknown[]): ToolResult {
+  const read = messages.map((message) => readContent(message as ContentJson));
+  const structured = read.findLast((one) => one.structured !== undefined)?.structured;
+  return {
+    content: read.flatMap((one) => one.content),
+    ...(structured === undefined ? {} : { structuredContent: structured }),
+    ...(read.some((one) => one.isError) ? { isError: true } : {}),
+  };
+}

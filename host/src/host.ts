@@ -1,0 +1,223 @@
+import type { Readable, Writable } from 'node:stream';
+import type { Config } from './config/schema.js';
+import { adminRoutes } from './doors/admin-routes.js';
+import { createHttpDoor, type HttpDoor } from './doors/http-listener.js';
+import {
+  createMcpDoor,
+  createToolCatalog,
+  inferenceInstructions,
+  inferenceResources,
+  inferenceTools,
+  serveMcpStdio,
+  type McpDoor,
+} from './doors/mcp/index.js';
+import { inferencePort } from './doors/mcp-inference.js';
+import { pluginToolProvider } from './doors/mcp-plugin-tools.js';
+import { createEngineRoom, type EngineRoom } from './engine-room.js';
+import { createKeyGate } from './gate/api-keys.js';
+import type { Logger } from './telemetry/logger.js';
+import { createLogger } from './telemetry/pino-logger.js';
+import { hostVersion, productName } from './version.js';
+
+/** What a host is given besides its configuration. */
+export interface HostDeps {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly logger?: Logger;
+}
+
+/** A change worth a line on a terminal. */
+export interface HostStatus {
+  readonly kind: 'plugin' | 'model';
+  readonly name: string;
+  readonly state: string;
+  readonly message?: string;
+}
+
+/** A running host. */
+export interface Host extends AsyncDisposable {
+  /** Where it listens; known once `start` has resolved. */
+  readonly address: { readonly host: string; readonly port: number; readonly url: string };
+  /** Listens and begins to start plugins; does not wait for them. */
+  start(): Promise<void>;
+  /** Drains for at most `graceMs` milliseconds and ends everything. Idempotent. */
+  close(graceMs?: number): Promise<void>;
+  onStatus(listener: (status: HostStatus) => void): () => void;
+  /** Speaks MCP on a pair of streams until the input ends. */
+  serveStdio(streams: { input: Readable; output: Writable; signal: AbortSignal }): Promise<void>;
+}
+
+/** Builds a host: the one place that names concrete parts and puts them together. */
+export async function createHost(config: Config, deps: HostDeps): Promise<Host> {
+  const logger = deps.logger ?? createLogger(config.log);
+  const room = await createEngineRoom(config, deps.env, logger);
+  const gate = createKeyGate(config.auth.apiKeys);
+  const adminGate = config.admin.apiKey === undefined ? gate : createKeyGate([config.admin.apiKey]);
+  const startedAt = Date.now();
+  const catalog = createCatalog(room, config, logger);
+  const mcp = config.mcp.enabled ? openMcp(catalog, config, logger) : undefined;
+  const http: HttpDoor = createHttpDoor({
+    inference: room.router,
+    config: config.server,
+    strictParams: config.strictParams,
+    version: hostVersion,
+    logger,
+    gate: ({ headers }) => gate(headers),
+    ...(mcp === undefined ? {} : { mcp: (request, response) => void mcp.handler(request, response) }),
+    info: {
+      uptimeMs: () => Date.now() - startedAt,
+      plugins: () =>
+        room.admin.list().map(({ name, version, state, instances }) => ({
+          name,
+          version,
+          state,
+          instanceId: instances[0]?.instanceId ?? '',
+        })),
+    },
+    admin: { listPlugins: () => Promise.resolve(room.admin.list()) },
+    readiness: { checks: () => readiness(room) },
+    routes: adminRoutes({
+      plugins: room.admin,
+      events: room.events,
+      tools: room.tools,
+      toolTimeoutMs: config.server.requestTimeoutMs,
+      gate: ({ request }) => adminGate(request.headers),
+    }),
+  });
+  return new RunningHost(config, room, http, mcp, catalog, logger);
+}
+
+type Catalog = ReturnType<typeof createCatalog>;
+
+function createCatalog(room: EngineRoom, config: Config, logger: Logger) {
+  const port = inferencePort(
+    room.router,
+    {
+      plugins: () =>
+        room.admin
+          .list()
+          .map(({ name, version, state, reason, runtime, tools }) => ({
+            name,
+            version,
+            state,
+            reason,
+            runtime,
+            tools,
+          })),
+      usage: () => ({ totals: room.ledger.totals(), recent: room.ledger.recent(20) }),
+    },
+    config.strictParams,
+  );
+  return createToolCatalog({
+    info: { name: productName, version: hostVersion, title: 'Outrigger' },
+    instructions: inferenceInstructions,
+    tools: inferenceTools(port),
+    providers: [pluginToolProvider(room.tools, config.server.requestTimeoutMs)],
+    resources: [inferenceResources(port)],
+    logger,
+  });
+}
+
+function openMcp(catalog: Catalog, config: Config, logger: Logger): McpDoor {
+  const { server, mcp } = config;
+  return createMcpDoor({
+    catalog,
+    logger,
+    // The listener in front has checked Host, Origin and credential already.
+    allowedHosts: ['*'],
+    allowedOrigins: ['*'],
+    limits: {
+      bodyBytes: server.maxBodyBytes,
+      callMs: server.requestTimeoutMs,
+      keepAliveMs: server.keepAliveMs,
+      sessions: mcp.maxSessions,
+      sessionIdleMs: mcp.sessionTtlMs,
+      outstandingBytes: mcp.maxBufferedBytes,
+      pageSize: mcp.pageSize,
+    },
+  });
+}
+
+/** Ready when at least one plugin can take requests; vendors and databases do not count. */
+function readiness(room: EngineRoom) {
+  const plugins = room.admin.list();
+  const active = plugins.filter((plugin) => plugin.state === 'active');
+  return [
+    {
+      name: 'plugins',
+      ok: active.length > 0 || plugins.length === 0,
+      detail: plugins
+        .map(({ name, state, reason }) => `${name}: ${state}${reason === '' ? '' : ` (${reason})`}`)
+        .join('; '),
+    },
+  ];
+}
+
+class RunningHost implements Host {
+  address = { host: '', port: 0, url: '' };
+  private closing: Promise<void> | undefined;
+
+  constructor(
+    private readonly config: Config,
+    private readonly room: EngineRoom,
+    private readonly http: HttpDoor,
+    private readonly mcp: McpDoor | undefined,
+    private readonly catalog: Catalog,
+    private readonly logger: Logger,
+  ) {}
+
+  async start(): Promise<void> {
+    const { address: host, port } = await this.http.listen();
+    const shown = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;
+    this.address = { host, port, url: `http://${shown}:${port}` };
+    this.logger.info({ url: this.address.url, version: hostVersion }, 'listening');
+    this.room.start();
+  }
+
+  close(graceMs = this.config.server.shutdownGraceMs): Promise<void> {
+    this.closing ??= this.shutDown(graceMs);
+    return this.closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  onStatus(listener: (status: HostStatus) => void): () => void {
+    return this.room.events.follow((event) => {
+      if (event.type !== 'instance' || event.to === undefined) return;
+      if (!['connecting', 'active', 'rejected', 'crashed', 'draining'].includes(event.to)) return;
+      const { plugin, to } = event;
+      listener({
+        kind: 'plugin',
+        name: plugin,
+        state: to === 'connecting' ? 'starting' : to,
+        ...(to === 'active'
+          ? { message: event.version }
+          : event.message === ''
+            ? {}
+            : { message: event.message }),
+      });
+    });
+  }
+
+  async serveStdio({
+    input,
+    output,
+    signal,
+  }: {
+    input: Readable;
+    output: Writable;
+    signal: AbortSignal;
+  }): Promise<void> {
+    await serveMcpStdio({ catalog: this.catalog, logger: this.logger, stdin: input, stdout: output, signal });
+  }
+
+  /** Doors first, so that what is under way can finish; then the plugins behind them. */
+  private async shutDown(graceMs: number): Promise<void> {
+    const until = performance.now() + graceMs;
+    await Promise.all([this.http.close(graceMs), this.mcp?.close(graceMs)]);
+    this.catalog.close();
+    await this.room.close(Math.max(until - performance.now(), 100));
+    this.logger.info({}, 'stopped');
+  }
+}
