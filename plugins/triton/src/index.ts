@@ -1,0 +1,2 @@
+export { tritonPlugin, version } from './plugin.js';
+export type { TritonConfig } from './config.js';
