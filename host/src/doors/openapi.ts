@@ -5,37 +5,52 @@ import { loadSchema, pullSchema, unloadSchema } from './rest/model-routes.js';
 import { restChatSchema } from './rest/rest-request.js';
 import { chatSchema, completionSchema, embeddingSchema } from './shared/requests.js';
 
+const bodies = {
+  ChatRequest: chatSchema,
+  CompletionRequest: completionSchema,
+  EmbeddingRequest: embeddingSchema,
+  RestChatRequest: restChatSchema,
+  LoadRequest: loadSchema,
+  UnloadRequest: unloadSchema,
+  PullRequest: pullSchema,
+} as const satisfies Record<string, z.ZodType>;
+
 interface Operation {
   readonly method: 'get' | 'post' | 'delete';
   readonly path: string;
   readonly summary: string;
-  readonly body?: z.ZodType;
+  readonly body?: keyof typeof bodies;
   readonly streams?: boolean;
   readonly parameters?: readonly string[];
 }
 
 const operations: readonly Operation[] = [
-  post('/v1/chat/completions', 'Answer messages, as OpenAI does.', chatSchema, true),
-  post('/v1/completions', 'Continue a text, as OpenAI does.', completionSchema, true),
-  post('/v1/embeddings', 'Embed texts, as OpenAI does.', embeddingSchema),
+  post('/v1/chat/completions', 'Answer messages, as OpenAI does.', 'ChatRequest', true),
+  post('/v1/completions', 'Continue a text, as OpenAI does.', 'CompletionRequest', true),
+  post('/v1/embeddings', 'Embed texts, as OpenAI does.', 'EmbeddingRequest'),
   get('/v1/models', 'List models, as OpenAI does.'),
   get('/v1/models/{id}', 'Show one model, as OpenAI does.', ['id']),
-  post('/mcp/v1/chat', 'Answer messages or continue a text.', restChatSchema, true),
-  post('/mcp/v1/embed', 'Embed texts.', embeddingSchema),
+  post('/mcp/v1/chat', 'Answer messages or continue a text.', 'RestChatRequest', true),
+  post('/mcp/v1/embed', 'Embed texts.', 'EmbeddingRequest'),
   get('/mcp/v1/info', 'About this host.'),
   get('/mcp/v1/plugins', 'List plugins.'),
   get('/mcp/v1/models', 'List models.'),
   get('/mcp/v1/models/{id}', 'Show one model.', ['id']),
   { method: 'delete', path: '/mcp/v1/models/{id}', summary: 'Delete a model.', parameters: ['id'] },
-  post('/mcp/v1/models/load', 'Load a model.', loadSchema, true),
-  post('/mcp/v1/models/unload', 'Unload a model.', unloadSchema),
-  post('/mcp/v1/models/pull', 'Fetch a model.', pullSchema, true),
+  post('/mcp/v1/models/load', 'Load a model.', 'LoadRequest', true),
+  post('/mcp/v1/models/unload', 'Unload a model.', 'UnloadRequest'),
+  post('/mcp/v1/models/pull', 'Fetch a model.', 'PullRequest', true),
   {
-    ...post('/mcp/v1/{adapter}/{model}/chat', 'Answer with the model of the address.', restChatSchema, true),
+    ...post(
+      '/mcp/v1/{adapter}/{model}/chat',
+      'Answer with the model of the address.',
+      'RestChatRequest',
+      true,
+    ),
     parameters: ['adapter', 'model'],
   },
   {
-    ...post('/mcp/v1/{adapter}/{model}/embed', 'Embed with the model of the address.', embeddingSchema),
+    ...post('/mcp/v1/{adapter}/{model}/embed', 'Embed with the model of the address.', 'EmbeddingRequest'),
     parameters: ['adapter', 'model'],
   },
   get('/livez', 'Whether the process answers.'),
@@ -60,10 +75,11 @@ export function openApiRoute(version: string): Route {
 /** The OpenAPI 3.1 document, made from the schemas that validate. */
 export function openApiDocument(version: string): object {
   const schemas: Record<string, unknown> = { OpenAiError: openAiErrorSchema, Problem: problemSchema };
+  for (const [name, body] of Object.entries(bodies)) schemas[name] = jsonSchema(body);
   const paths: Record<string, Record<string, unknown>> = {};
   for (const operation of operations) {
     const at = (paths[operation.path] ??= {});
-    at[operation.method] = describe(operation, schemas);
+    at[operation.method] = describe(operation);
   }
   return {
     openapi: '3.1.0',
@@ -79,7 +95,7 @@ export function openApiDocument(version: string): object {
   };
 }
 
-function describe(operation: Operation, schemas: Record<string, unknown>): object {
+function describe(operation: Operation): object {
   const { method, path, summary, body, streams, parameters } = operation;
   const openai = path.startsWith('/v1');
   const events = { 'text/event-stream': { schema: { type: 'string' } } };
@@ -108,7 +124,7 @@ function describe(operation: Operation, schemas: Record<string, unknown>): objec
       : {
           requestBody: {
             required: true,
-            content: { 'application/json': { schema: reference(body, schemas) } },
+            content: { 'application/json': { schema: { $ref: `#/components/schemas/${body}` } } },
           },
         }),
     responses: {
@@ -121,18 +137,10 @@ function describe(operation: Operation, schemas: Record<string, unknown>): objec
   };
 }
 
-function reference(body: z.ZodType, schemas: Record<string, unknown>): object {
-  const id = body.meta()?.id;
+function jsonSchema(body: z.ZodType): object {
   // int64 is wider than what zod can say in JSON Schema, hence `any` for it.
-  const { $schema: _dialect, ...made } = z.toJSONSchema(body, {
-    io: 'input',
-    unrepresentable: 'any',
-    reused: 'inline',
-  });
-  if (id === undefined) return made;
-  const { id: _id, $id: _ownId, ...schema } = made as Record<string, unknown>;
-  schemas[id] = schema;
-  return { $ref: `#/components/schemas/${id}` };
+  const { $schema: _dialect, ...made } = z.toJSONSchema(body, { io: 'input', unrepresentable: 'any' });
+  return made;
 }
 
 const openAiErrorSchema = {
@@ -174,6 +182,6 @@ function get(path: string, summary: string, parameters?: readonly string[]): Ope
     : { method: 'get', path, summary, parameters };
 }
 
-function post(path: string, summary: string, body: z.ZodType, streams = false): Operation {
+function post(path: string, summary: string, body: keyof typeof bodies, streams = false): Operation {
   return { method: 'post', path, summary, body, streams };
 }

@@ -148,7 +148,10 @@ export class Exchange implements RequestContext {
   private hasUnreadBody(): boolean {
     const { request } = this;
     if (request.complete) return false;
-    return request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 65_536;
+    return (
+      request.headers['transfer-encoding'] !== undefined ||
+      Number(request.headers['content-length'] ?? 0) > 65_536
+    );
   }
 
   /** Reads what the client still sends, so that it gets to see the answer; not for long. */

@@ -23,7 +23,7 @@ export function requireJson(headers: IncomingHttpHeaders): void {
 }
 
 function isJsonType(type: string): boolean {
-  return /^application\/([\w.+-]+\+)?json\s*(;\s*charset=("?)utf-?8\2\s*)?;?\s*$/i.test(type);
+  return /^application\/(?:[\w.+-]+\+)?json\s*(?:;\s*charset=("?)utf-?8\1\s*)?;?\s*$/i.test(type);
 }
 
 /**

@@ -8,21 +8,20 @@ import { loadProgress, pullProgress, restModel } from './rest-model.js';
 const name = z.string().min(1).max(1024);
 
 /** Body of a request to load. */
-export const loadSchema = z
-  .strictObject({ model: name, stream: z.boolean().optional().describe('Report progress as events.') })
-  .meta({ id: 'LoadRequest' });
+export const loadSchema = z.strictObject({
+  model: name,
+  stream: z.boolean().optional().describe('Report progress as events.'),
+});
 
 /** Body of a request to unload. */
-export const unloadSchema = z.strictObject({ model: name }).meta({ id: 'UnloadRequest' });
+export const unloadSchema = z.strictObject({ model: name });
 
 /** Body of a request to fetch a model. */
-export const pullSchema = z
-  .strictObject({
-    source: z.string().min(1).max(4096).describe("What to fetch, in the plugin's own notation."),
-    plugin: z.string().min(1).max(256).optional().describe('Needed when several plugins can fetch.'),
-    stream: z.boolean().optional().describe('Progress as events, the default; `false` answers at the end.'),
-  })
-  .meta({ id: 'PullRequest' });
+export const pullSchema = z.strictObject({
+  source: z.string().min(1).max(4096).describe("What to fetch, in the plugin's own notation."),
+  plugin: z.string().min(1).max(256).optional().describe('Needed when several plugins can fetch.'),
+  stream: z.boolean().optional().describe('Progress as events, the default; `false` answers at the end.'),
+});
 
 /** Models: which there are, and moving them in and out. */
 export function modelRoutes(inference: Inference): Route[] {

@@ -5,20 +5,15 @@ import { chatSchema } from '../shared/requests.js';
 import { chatCall, completionCall, parseChat, parseCompletion } from '../shared/generate-call.js';
 
 /** Body of POST /mcp/v1/chat: `messages`, or `prompt` for the plain continuation of a text. */
-export const restChatSchema = chatSchema
-  .extend({
-    messages: chatSchema.shape.messages.optional(),
-    prompt: z.string().optional().describe('A text to continue as it stands, instead of `messages`.'),
-    system: z
-      .string()
-      .nullish()
-      .describe('Instructions; the same as a first message with the role `system`.'),
-    parameters: z
-      .record(z.string(), z.unknown())
-      .nullish()
-      .describe('Parameters may also be gathered here instead of beside `messages`.'),
-  })
-  .meta({ id: 'RestChatRequest' });
+export const restChatSchema = chatSchema.extend({
+  messages: chatSchema.shape.messages.optional(),
+  prompt: z.string().optional().describe('A text to continue as it stands, instead of `messages`.'),
+  system: z.string().nullish().describe('Instructions; the same as a first message with the role `system`.'),
+  parameters: z
+    .record(z.string(), z.unknown())
+    .nullish()
+    .describe('Parameters may also be gathered here instead of beside `messages`.'),
+});
 
 /** A call and whether it is to be streamed. */
 export interface RestCall {
