@@ -157,7 +157,7 @@ function arrange(files: readonly Inspected[]): FolderContents {
   const models: FolderModel[] = [];
   const refused: RefusedFile[] = [];
   const taken = new Set<string>();
-  for (const { path, folder, modified, known } of [...files].sort((a, b) => (a.path < b.path ? -1 : 1))) {
+  for (const { path, folder, modified, known } of [...files].sort(shallowFirst)) {
     if ('refused' in known.outcome) {
       refused.push({ path, reason: known.outcome.refused });
       continue;
@@ -169,6 +169,12 @@ function arrange(files: readonly Inspected[]): FolderContents {
     models.push({ id, path, modified, facts });
   }
   return { models, refused };
+}
+
+/** The file nearest to the top gets the plain name. */
+function shallowFirst(a: Inspected, b: Inspected): number {
+  const depth = ({ path }: Inspected): number => path.split(/[\\/]/).length;
+  return depth(a) - depth(b) || (a.path < b.path ? -1 : 1);
 }
 
 /** `-00001-of-00003` marks the parts of one model. */

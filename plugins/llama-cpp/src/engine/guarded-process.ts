@@ -14,7 +14,7 @@ exec 3<&0 </dev/null
 ( trap '' TERM INT HUP
   while read -r _ <&3; do :; done
   rm -rf -- "$folder"
-  kill -KILL -- -$$ ) >/dev/null 2>&1 &
+  kill -9 "-$$" ) >/dev/null 2>&1 &
 exec 3<&-
 exec "$@"
 `;

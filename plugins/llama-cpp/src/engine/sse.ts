@@ -47,7 +47,7 @@ class SseParser {
   push(text: string): SseEvent[] {
     if (text === '') return [];
     if (this.#afterCr && text.startsWith('\n')) text = text.slice(1);
-    this.#afterCr = text.endsWith('\r') || (this.#afterCr && text === '');
+    this.#afterCr = text.endsWith('\r');
     const buffer = this.#buffer + text;
     const events: SseEvent[] = [];
     let start = 0;
