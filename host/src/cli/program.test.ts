@@ -15,7 +15,13 @@ const chunk = (delta: object, finish_reason: string | null = null) => ({
 
 describe('chat', () => {
   it('streams an answer to a prompt', async () => {
-    host.json('GET /v1/models', { data: [{ id: 'p/m' }] });
+    host.json('GET /mcp/v1/models', {
+      models: [
+        { id: 'p/embed', capabilities: { chat: false, embedding: true }, state: { phase: 'ready' } },
+        { id: 'p/cold', state: { phase: 'unloaded' } },
+        { id: 'p/m', capabilities: { chat: true }, state: { phase: 'ready' } },
+      ],
+    });
     host.events(
       'POST /v1/chat/completions',
       chunk({ role: 'assistant' }),
@@ -90,17 +96,26 @@ describe('chat', () => {
       stderr: expect.stringContaining('no model "m"; near: n'),
     });
     expect((await command(['chat', '--url', host.url])).code).toBe(2);
-    host.json('GET /v1/models', { data: [] });
+    host.json('GET /mcp/v1/models', { models: [] });
     expect((await command(['chat', 'x', '--url', host.url])).stderr).toContain('the host has no model');
   });
 });
 
 describe('models', () => {
   it('are listed as a table and as JSON', async () => {
-    const models = [{ id: 'p/m', plugin: 'p', state: 'loaded', context_length: 4096, size_bytes: 1_234_567 }];
+    const models = [
+      {
+        id: 'p/m',
+        plugin: 'p',
+        state: { phase: 'ready' },
+        capabilities: { chat: true, embedding: false },
+        context_length: 4096,
+        weights: { size_bytes: 1_234_567 },
+      },
+    ];
     host.json('GET /mcp/v1/models', { models });
     const table = await command(['models', '--url', host.url]);
-    expect(table.stdout).toContain('p/m    p       loaded  4096     1.2 MB');
+    expect(table.stdout).toContain('p/m    p       ready  chat  4096     1.2 MB');
     const json = await command(['models', 'list', '--json', '--url', host.url]);
     expect(JSON.parse(json.stdout)).toEqual(models);
   });
@@ -113,42 +128,56 @@ describe('models', () => {
   it('are pulled with progress, loaded, unloaded and deleted', async () => {
     host.events(
       'POST /mcp/v1/models/pull',
-      { status: 'fetching', completed_bytes: 5, total_bytes: 10 },
-      { status: 'done', model: 'p/new' },
+      ['progress', { status: 'fetching', completed_bytes: 5, total_bytes: 10 }],
+      ['done', { status: 'there', model: 'p/new' }],
     );
-    host.json('POST /mcp/v1/models/load', { state: 'loaded' });
-    host.on('POST /mcp/v1/models/unload', (response) => response.writeHead(204).end());
-    host.on('DELETE /mcp/v1/models/p%2Fnew', (response) => response.writeHead(204).end());
+    host.events(
+      'POST /mcp/v1/models/load',
+      ['progress', { state: { phase: 'loading' } }],
+      ['done', { state: { phase: 'ready' } }],
+    );
+    host.json('POST /mcp/v1/models/unload', { unloaded: true });
+    host.json('DELETE /mcp/v1/models/p/new%20one', { deleted: true });
     expect(await command(['models', 'pull', 'hf:a/b/c', '--plugin', 'p', '--url', host.url])).toMatchObject({
       code: 0,
       stdout: 'p/new is there.\n',
     });
-    expect(JSON.parse(host.requests.at(-1)?.body ?? '')).toEqual({ source: 'hf:a/b/c', plugin: 'p' });
+    expect(JSON.parse(host.requests.at(-1)?.body ?? '')).toEqual({
+      source: 'hf:a/b/c',
+      plugin: 'p',
+      stream: true,
+    });
     const lines = (await command(['models', 'pull', 'hf:a/b/c', '--json', '--url', host.url])).stdout
       .trim()
       .split('\n');
-    expect(lines.map((line) => (JSON.parse(line) as { status: string }).status)).toEqual([
-      'fetching',
-      'done',
+    expect(lines.map((line) => JSON.parse(line) as object)).toMatchObject([
+      { event: 'progress', status: 'fetching' },
+      { event: 'done', model: 'p/new' },
     ]);
     for (const verb of ['load', 'unload', 'delete']) {
-      expect(await command(['models', verb, 'p/new', '--url', host.url])).toMatchObject({
+      expect(await command(['models', verb, 'p/new one', '--url', host.url])).toMatchObject({
         code: 0,
-        stdout: expect.stringContaining('p/new is'),
+        stdout: expect.stringContaining('p/new one is'),
       });
     }
   });
 
-  it('that cannot be pulled say why', async () => {
-    host.events(
-      'POST /mcp/v1/models/pull',
-      { status: 'fetching' },
-      { error: { message: 'checksum differs' } },
-    );
-    expect(await command(['models', 'pull', 'x', '--url', host.url])).toMatchObject({
-      code: 1,
-      stderr: expect.stringContaining('checksum differs'),
-    });
+  it.each<[string, [string, object][], string]>([
+    [
+      'an error',
+      [
+        ['progress', {}],
+        ['error', { title: 'x', detail: 'checksum differs' }],
+      ],
+      'checksum differs',
+    ],
+    ['an end without done', [['progress', {}]], 'before it was done'],
+    ['nothing', [], 'before it was done'],
+  ])('that cannot be pulled say why: %s', async (_name, events, message) => {
+    host.events('POST /mcp/v1/models/pull', ...events);
+    const { code, stderr } = await command(['models', 'pull', 'x', '--url', host.url]);
+    expect(code).toBe(1);
+    expect(stderr).toContain(message);
   });
 });
 
@@ -157,7 +186,9 @@ describe('plugins', () => {
     host.json('GET /mcp/v1/plugins', {
       plugins: [{ name: 'alpha', version: '1', state: 'active', capabilities: { chat: true } }],
     });
-    expect((await command(['plugins', '--url', host.url])).stdout).toContain('alpha   1        active');
+    expect((await command(['plugins', '--url', host.url])).stdout).toContain(
+      'alpha   1                 active',
+    );
     expect((await command(['plugins', 'show', 'alpha', '--url', host.url])).stdout).toContain('chat: true');
     expect((await command(['plugins', 'show', 'alhpa', '--url', host.url])).stderr).toContain(
       'did you mean "alpha"?',

@@ -44,11 +44,14 @@ export class FakeHost implements AsyncDisposable {
     });
   }
 
-  events(route: string, ...events: readonly (object | string)[]): this {
+  /** Answers with events: text or an object as data, or a pair of a name and an object. */
+  events(route: string, ...events: readonly (string | object | readonly [string, object])[]): this {
     return this.on(route, (response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream' });
-      for (const event of events)
-        response.write(`data: ${typeof event === 'string' ? event : JSON.stringify(event)}\n\n`);
+      for (const event of events) {
+        const [name, data] = Array.isArray(event) ? (event as [string, object]) : ['message', event];
+        response.write(`event: ${name}\ndata: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`);
+      }
       response.end();
     });
   }

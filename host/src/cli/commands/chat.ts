@@ -5,7 +5,7 @@ import { CliFailure } from '../failure.js';
 import { withHost, type Reached } from '../locate-host.js';
 import { printable, printableLines } from '../output.js';
 import type { Session } from '../session.js';
-import { modelNames } from './models.js';
+import { chatModel } from './models.js';
 
 const largestPrompt = 16 * 1024 * 1024;
 
@@ -40,7 +40,7 @@ async function chooseModel(
   if (named !== undefined) return named;
   const { config } = await session.load();
   if (config.models.default !== undefined) return config.models.default;
-  const [first] = modelNames(await client.get('/v1/models'));
+  const first = chatModel(await client.get('/mcp/v1/models'));
   if (first === undefined) {
     throw new CliFailure('the host has no model', {
       hint: '`outrigger models pull SOURCE` fetches one; `outrigger plugins` shows what is wrong',

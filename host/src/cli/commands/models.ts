@@ -1,5 +1,5 @@
 import { CliFailure } from '../failure.js';
-import { messageOf } from '../host-client.js';
+import { messageOf, type HostClient } from '../host-client.js';
 import { withHost } from '../locate-host.js';
 import { printable } from '../output.js';
 import type { Session } from '../session.js';
@@ -14,9 +14,16 @@ export function entriesOf(answer: unknown, ...keys: readonly string[]): Fields[]
   return (list ?? []).filter((entry): entry is Fields => typeof entry === 'object' && entry !== null);
 }
 
-/** Names of models in an answer of `/v1/models`. */
-export function modelNames(answer: unknown): string[] {
-  return entriesOf(answer, 'models').flatMap(({ id }) => (typeof id === 'string' ? [id] : []));
+/**
+ * The model to talk to when nobody names one, from an answer of `/mcp/v1/models`:
+ * one that can chat as far as is known, and of those one that is ready.
+ */
+export function chatModel(answer: unknown): string | undefined {
+  const candidates = entriesOf(answer, 'models').filter(
+    (model) => typeof model['id'] === 'string' && fields(model['capabilities'])['chat'] !== false,
+  );
+  const ready = candidates.find((model) => fields(model['state'])['phase'] === 'ready');
+  return (ready ?? candidates[0])?.['id'] as string | undefined;
 }
 
 /** `models list`. */
@@ -32,13 +39,16 @@ export function listModels(session: Session): Promise<number> {
       );
     } else {
       out.table(
-        ['MODEL', 'PLUGIN', 'STATE', 'CONTEXT', 'SIZE'],
+        ['MODEL', 'PLUGIN', 'STATE', 'CAN', 'CONTEXT', 'SIZE'],
         models.map((model) => [
-          word(model, 'id', 'name'),
-          word(model, 'plugin', 'owned_by'),
-          word(model, 'state'),
-          word(model, 'context_length', 'contextLength', 'max_context_length'),
-          bytes(Number(pick(model, 'size_bytes', 'sizeBytes', 'size'))),
+          word(model, 'id'),
+          word(model, 'plugin'),
+          word(fields(model['state']), 'phase'),
+          Object.entries(fields(model['capabilities']))
+            .flatMap(([name, can]) => (can === true ? [name] : []))
+            .join(' '),
+          word(model, 'context_length_loaded', 'context_length'),
+          bytes(Number(fields(model['weights'])['size_bytes'])),
         ]),
       );
     }
@@ -50,22 +60,9 @@ export function listModels(session: Session): Promise<number> {
 export function pullModel(session: Session, source: string, plugin: string | undefined): Promise<number> {
   return withHost(session, async ({ client }) => {
     const { out } = session;
-    const body = { source, ...(plugin === undefined ? {} : { plugin }) };
-    const interrupted = interruption();
-    let model: string | undefined;
-    try {
-      for await (const event of client.stream('/mcp/v1/models/pull', body, interrupted.signal)) {
-        const step = progressOf(event);
-        if (out.json) out.jsonLine(step);
-        else out.progress(describeStep(step));
-        const name = word(step, 'model', 'id');
-        if (name !== '') model = name;
-      }
-    } finally {
-      interrupted.dispose();
-      if (!out.json) out.progress('');
-    }
-    if (!out.json) out.line(model === undefined ? `${printable(source)} is there.` : `${model} is there.`);
+    const body = { source, stream: true, ...(plugin === undefined ? {} : { plugin }) };
+    const last = await follow(session, client, '/mcp/v1/models/pull', body);
+    if (!out.json) out.line(`${word(last, 'model') || printable(source)} is there.`);
     return 0;
   });
 }
@@ -78,52 +75,62 @@ export function changeModel(
 ): Promise<number> {
   return withHost(session, async ({ client }) => {
     const { out } = session;
-    let last: Fields = {};
-    if (verb === 'delete') {
-      last = ((await client.send('DELETE', `/mcp/v1/models/${encodeURIComponent(model)}`)) ?? {}) as Fields;
-    } else {
-      const interrupted = interruption();
-      try {
-        for await (const event of client.stream(`/mcp/v1/models/${verb}`, { model }, interrupted.signal)) {
-          if (event.data.trim() === '') continue;
-          last = progressOf(event);
-          if (!out.json) out.progress(describeStep(last));
-        }
-      } finally {
-        interrupted.dispose();
-        if (!out.json) out.progress('');
-      }
-    }
+    if (verb === 'load') await follow(session, client, '/mcp/v1/models/load', { model, stream: true });
+    else if (verb === 'unload') await client.send('POST', '/mcp/v1/models/unload', { model });
+    else await client.send('DELETE', `/mcp/v1/models/${model.split('/').map(encodeURIComponent).join('/')}`);
     const done = { load: 'loaded', unload: 'unloaded', delete: 'deleted' }[verb];
-    if (out.json) out.value({ model, ...last, done });
-    else out.line(`${printable(model)} is ${done}.`);
+    if (out.json && verb !== 'load') out.jsonLine({ model, done });
+    if (!out.json) out.line(`${printable(model)} is ${done}.`);
     return 0;
   });
 }
 
+/** Shows the progress of something long and returns its last step. With `--json` each step is one line. */
+async function follow(session: Session, client: HostClient, path: string, body: object): Promise<Fields> {
+  const { out } = session;
+  const interrupted = interruption();
+  let last: Fields = {};
+  let whole = false;
+  try {
+    for await (const event of client.stream(path, body, interrupted.signal)) {
+      last = { ...last, ...progressOf(event) };
+      whole = event.event !== 'progress';
+      if (out.json) out.jsonLine({ event: event.event, ...progressOf(event) });
+      else out.progress(describeStep(last));
+    }
+  } finally {
+    interrupted.dispose();
+    if (!out.json) out.progress('');
+  }
+  if (!whole) throw new CliFailure('the host went away before it was done');
+  return last;
+}
+
 function progressOf({ event, data }: SseEvent): Fields {
-  if (data === '[DONE]') return {};
   let step: unknown;
   try {
     step = JSON.parse(data);
   } catch {
     throw new CliFailure('the host sent progress that is not JSON');
   }
-  const fields = (typeof step === 'object' && step !== null ? step : {}) as Fields;
-  if (event === 'error' || fields['error'] !== undefined) throw new CliFailure(messageOf(data, 500));
-  return fields;
+  if (event === 'error') throw new CliFailure(messageOf(data, 500));
+  return fields(step);
 }
 
 function describeStep(step: Fields): string {
-  const total = Number(pick(step, 'total_bytes', 'totalBytes'));
-  const completed = Number(pick(step, 'completed_bytes', 'completedBytes'));
-  const fraction = Number(pick(step, 'fraction', 'progress'));
-  const share = total > 0 && Number.isFinite(completed) ? completed / total : fraction;
-  const parts = [word(step, 'status', 'state')];
+  const total = Number(step['total_bytes'] ?? NaN);
+  const completed = Number(step['completed_bytes'] ?? NaN);
+  const share = total > 0 ? completed / total : Number(step['fraction'] ?? NaN);
+  const parts = [word(step, 'status') || word(fields(step['state']), 'phase')];
   if (Number.isFinite(share)) parts.push(`${Math.floor(share * 100)} %`);
   if (Number.isFinite(completed))
     parts.push(total > 0 ? `${bytes(completed)} of ${bytes(total)}` : bytes(completed));
   return parts.filter((part) => part !== '').join('  ');
+}
+
+/** A value as an object; anything else counts as an empty one. */
+export function fields(value: unknown): Fields {
+  return typeof value === 'object' && value !== null ? (value as Fields) : {};
 }
 
 function interruption(): { signal: AbortSignal; dispose: () => void } {
@@ -133,13 +140,13 @@ function interruption(): { signal: AbortSignal; dispose: () => void } {
   return { signal: controller.signal, dispose: () => process.off('SIGINT', stop).off('SIGTERM', stop) };
 }
 
-function pick(fields: Fields, ...names: readonly string[]): unknown {
-  return names.map((name) => fields[name]).find((value) => value !== undefined && value !== null);
+function pick(from: Fields, ...names: readonly string[]): unknown {
+  return names.map((name) => from[name]).find((value) => value !== undefined && value !== null);
 }
 
 /** A field as one printable word; empty where it is missing. */
-export function word(fields: Fields, ...names: readonly string[]): string {
-  const value = pick(fields, ...names);
+export function word(from: Fields, ...names: readonly string[]): string {
+  const value = pick(from, ...names);
   return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
     ? printable(String(value))
     : '';

@@ -16,13 +16,14 @@ export function listPlugins(session: Session): Promise<number> {
       out.line('No plugins. docs/config.md shows how to name one.');
     } else {
       out.table(
-        ['PLUGIN', 'VERSION', 'STATE', 'INSTANCE', ''],
+        ['PLUGIN', 'VERSION', 'RUNTIME', 'STATE', 'RESTARTS', ''],
         plugins.map((plugin) => [
           word(plugin, 'name'),
           word(plugin, 'version'),
+          word(plugin, 'runtime'),
           word(plugin, 'state'),
-          word(plugin, 'instance_id', 'instanceId'),
-          word(plugin, 'reason', 'message', 'detail'),
+          word(plugin, 'restarts'),
+          word(plugin, 'reason'),
         ]),
       );
     }

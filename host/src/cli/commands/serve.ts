@@ -3,7 +3,7 @@ import { CliFailure } from '../failure.js';
 import { HostClient } from '../host-client.js';
 import type { HostEvent, HostPort } from '../host-port.js';
 import { reasonOf } from '../host-client.js';
-import { modelNames } from './models.js';
+import { chatModel } from './models.js';
 import { printable, type Sink } from '../output.js';
 import type { Session } from '../session.js';
 import { stopSignals } from '../stop-signals.js';
@@ -111,10 +111,9 @@ async function suggest(
 async function firstModel(client: HostClient, signal: AbortSignal): Promise<string | undefined> {
   const deadline = performance.now() + 60_000;
   while (!signal.aborted && performance.now() < deadline) {
-    const models = await client
-      .get('/v1/models', AbortSignal.any([signal, AbortSignal.timeout(5000)]))
-      .then(modelNames, () => []);
-    if (models[0] !== undefined) return printable(models[0]);
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(5000)]);
+    const model = await client.get('/mcp/v1/models', limit).then(chatModel, () => undefined);
+    if (model !== undefined) return printable(model);
     await new Promise<void>((resolve) => {
       const timer = setTimeout(done, 200);
       function done(): void {
