@@ -58,7 +58,13 @@ export async function createEngineRoom(
       );
     },
   });
-  const registry = new PluginRegistry({ launcher, log, now: Date.now, holdMs });
+  const registry = new PluginRegistry({
+    launcher,
+    log,
+    now: Date.now,
+    holdMs,
+    maxQueued: config.server.maxQueued,
+  });
   const models = new ModelIndex(registry, config.models, modelTiming, log, now);
   const tools = new PluginTools(registry, (plugin) => config.plugins[plugin]?.toolPrefix, log);
   const admin = new PluginAdmin(registry, events);

@@ -47,6 +47,9 @@ export class PluginTools {
     registry.onActiveChanged((slot) => {
       this.follow(slot);
     });
+    registry.onRemoved((plugin) => {
+      this.forget(plugin);
+    });
   }
 
   /** All tools in the order of their names; the same array until the set changes. */

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { dirname, isAbsolute, resolve } from 'node:path';
 import type { Config, PluginConfig } from '../config/schema.js';
 import { childEnvironment } from './child-environment.js';
 import type { TransportTls } from './grpc-transport.js';
@@ -35,7 +36,20 @@ function sourceOf(
     startTimeoutMs: plugin.startTimeoutMs,
     drainTimeoutMs: plugin.drainTimeoutMs,
     restart: plugin.restart,
+    maxInFlight: plugin.limits.maxInFlight,
+    memoryBytes: plugin.limits.memoryBytes,
+    watch: watched(plugin),
   };
+}
+
+/** `watch: true` is the directory of the program's own file: the first argument that is a path. */
+function watched({ watch, command = [], cwd = process.cwd() }: PluginConfig): readonly string[] {
+  if (watch === false) return [];
+  if (watch !== true) return watch.map((path) => resolve(cwd, path));
+  const [program = '', ...args] = command;
+  const script = args.find((arg) => !arg.startsWith('-') && /[/.]/.test(arg));
+  const entry = script ?? (isAbsolute(program) || program.startsWith('.') ? program : undefined);
+  return entry === undefined ? [] : [dirname(resolve(cwd, entry))];
 }
 
 function readTls(tls: PluginConfig['tls']): TransportTls | undefined {

@@ -1,5 +1,6 @@
 import * as grpc from '@grpc/grpc-js';
-import type { CallSink, PluginTransport, TransportCall } from './transport.js';
+import { ErrorInfo, RpcStatus, errorDomain } from '@outrigger/proto';
+import type { CallSink, CallStatus, PluginTransport, TransportCall } from './transport.js';
 
 /** TLS towards a plugin that listens on TCP. Contents of PEM files, not paths. */
 export interface TransportTls {
@@ -37,18 +38,27 @@ const detailsKey = 'grpc-status-details-bin';
  */
 export function createGrpcTransport(options: GrpcTransportOptions): PluginTransport {
   const channels = Array.from({ length: options.channels ?? 1 }, () => openChannel(options));
+  const open = new Set<OpenCall>();
   let next = 0;
+  const cut = (message: string): boolean => {
+    const calls = [...open];
+    for (const call of calls) call.cut(message);
+    return calls.length > 0;
+  };
   return {
     call: (path, deadline, sink) => {
       next = (next + 1) % channels.length;
-      return startCall(channels[next] as grpc.Channel, path, deadline, sink);
+      return new OpenCall(channels[next] as grpc.Channel, path, deadline, sink, open);
     },
+    cut,
     connect: async (signal) => {
       await Promise.all(channels.map((channel) => ready(channel, signal)));
     },
     connected: () =>
       channels.every((channel) => channel.getConnectivityState(false) === grpc.connectivityState.READY),
     close: () => {
+      // The library lets open calls of a closed channel run on.
+      cut('the connection to the plugin was closed');
       for (const channel of channels) channel.close();
     },
   };
@@ -76,41 +86,74 @@ function openChannel(options: GrpcTransportOptions): grpc.Channel {
   });
 }
 
-function startCall(
-  channel: grpc.Channel,
-  path: string,
-  deadline: number | undefined,
-  sink: CallSink,
-): TransportCall {
-  const call = channel.createCall(path, deadline ?? Infinity, null, null, null) as unknown as RawCall;
-  call.start(new grpc.Metadata(), {
-    onReceiveMetadata: () => undefined,
-    onReceiveMessage: (bytes: Buffer) => {
-      sink.message(bytes);
-    },
-    onReceiveStatus: (status: { code: number; details: string; metadata: grpc.Metadata }) => {
-      const details = status.code === 0 ? undefined : status.metadata.get(detailsKey)[0];
-      sink.end({
+/** A call that is under way; it is in `open` until its end. */
+class OpenCall implements TransportCall {
+  private readonly raw: RawCall;
+  private why: string | undefined;
+
+  constructor(
+    channel: grpc.Channel,
+    path: string,
+    deadline: number | undefined,
+    private readonly sink: CallSink,
+    private readonly open: Set<OpenCall>,
+  ) {
+    this.raw = channel.createCall(path, deadline ?? Infinity, null, null, null) as unknown as RawCall;
+    open.add(this);
+    this.raw.start(new grpc.Metadata(), this);
+  }
+
+  send(message: Buffer): void {
+    this.raw.sendMessageWithContext({}, message);
+  }
+
+  halfClose(): void {
+    this.raw.halfClose();
+  }
+
+  read(): void {
+    this.raw.startRead();
+  }
+
+  cancel(): void {
+    this.raw.cancelWithStatus(grpc.status.CANCELLED, 'cancelled by the host');
+  }
+
+  /** Ends it as if the plugin had refused because it drains. */
+  cut(message: string): void {
+    this.why = message;
+    this.cancel();
+  }
+
+  onReceiveMetadata(): void {
+    // The contract uses none.
+  }
+
+  onReceiveMessage(bytes: Buffer): void {
+    this.sink.message(bytes);
+  }
+
+  onReceiveStatus(status: { code: number; details: string; metadata: grpc.Metadata }): void {
+    this.open.delete(this);
+    if (status.code === 0) this.sink.end({ code: 0, message: '', details: undefined });
+    else if (this.why !== undefined) this.sink.end(drained(this.why));
+    else {
+      const details = status.metadata.get(detailsKey)[0];
+      this.sink.end({
         code: status.code,
         message: status.details,
         details: Buffer.isBuffer(details) ? details : undefined,
       });
-    },
-  });
-  return {
-    send: (message) => {
-      call.sendMessageWithContext({}, message);
-    },
-    halfClose: () => {
-      call.halfClose();
-    },
-    read: () => {
-      call.startRead();
-    },
-    cancel: () => {
-      call.cancelWithStatus(grpc.status.CANCELLED, 'cancelled by the host');
-    },
-  };
+    }
+  }
+}
+
+function drained(message: string): CallStatus {
+  const code = grpc.status.UNAVAILABLE;
+  const info = ErrorInfo.encode(ErrorInfo.create({ reason: 'DRAINING', domain: errorDomain })).finish();
+  const any = { typeUrl: 'type.googleapis.com/google.rpc.ErrorInfo', value: Buffer.from(info) };
+  const details = RpcStatus.encode(RpcStatus.create({ code, message, details: [any] })).finish();
+  return { code, message, details: Buffer.from(details) };
 }
 
 /** Polls nothing: waits for the channel's own state changes until it is READY. */

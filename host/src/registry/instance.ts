@@ -42,6 +42,12 @@ export class PluginInstance {
   /** Resolves with the reason when a call finds the connection broken. */
   readonly broken: Promise<string>;
   private breakOff: (reason: string) => void = () => undefined;
+  /** Most requests that may hold it at the same time. */
+  capacity = Infinity;
+  /** False while the plugin says that it is not serving. */
+  serving = true;
+  /** Hears that a request let go of it. */
+  onReleased: () => void = () => undefined;
   private isBroken = false;
   private leases = 0;
   private idleWaiters: (() => void)[] = [];
@@ -78,13 +84,24 @@ export class PluginInstance {
 
   /** Moves it on; false when the event is illegal in its state, which then stays. */
   apply(event: InstanceEvent, reason = ''): boolean {
+    const announce = this.move(event, reason);
+    announce?.();
+    return announce !== undefined;
+  }
+
+  /**
+   * Moves it on without telling anybody; undefined when the event is illegal in
+   * its state. The returned function tells, so that a commit can be over first.
+   */
+  move(event: InstanceEvent, reason = ''): (() => void) | undefined {
     const from = this.state;
     const to = nextState(from, event);
-    if (to === undefined) return false;
+    if (to === undefined) return undefined;
     this.state = to;
     this.reason = reason;
-    this.onChange({ instance: this, from, to, event, reason });
-    return true;
+    return () => {
+      this.onChange({ instance: this, from, to, event, reason });
+    };
   }
 
   /** Takes what the plugin said of itself. */
@@ -106,13 +123,14 @@ export class PluginInstance {
 
   /** Counts a request in; undefined when it may not be leased. Release exactly once. */
   lease(): Lease | undefined {
-    if (this.isBroken || !leasable.has(this.state)) return undefined;
+    if (this.isBroken || this.leases >= this.capacity || !leasable.has(this.state)) return undefined;
     this.leases += 1;
     return new Lease(this, () => {
       this.leases -= 1;
-      if (this.leases === 0) {
+      if (this.leases === 0 && this.idleWaiters.length > 0) {
         for (const wake of this.idleWaiters.splice(0)) wake();
       }
+      this.onReleased();
     });
   }
 

@@ -12,12 +12,27 @@ import type { PluginSource } from './plugin-source.js';
 /** A running instance and what must be put away with it. */
 export interface Launched {
   readonly instance: PluginInstance;
+  /** What it was started from. */
+  readonly source: PluginSource;
   /** The host started it and ends it; an attached one is only let go. */
   readonly owned: boolean;
   /** Resolves when its process has ended; never for an attached plugin. */
   readonly exited: Promise<ProcessExit>;
-  /** Ends it and frees everything; `graceMs` is the time it has to end by itself. */
+  /**
+   * Ends it and frees everything; `graceMs` is the time it has to end by itself,
+   * 0 kills it. Resolves when nothing is left. May be called again, also to hurry.
+   */
   dispose(graceMs: number): Promise<void>;
+}
+
+/** Brings instances up. */
+export interface InstanceLauncher {
+  /**
+   * Starts or attaches an instance, negotiates and warms it. Resolves with an
+   * instance in standby; rejects with the reason in one line, having put
+   * everything away.
+   */
+  launch(source: PluginSource, generation: number, signal: AbortSignal): Promise<Launched>;
 }
 
 /** What a launcher needs of its host. */
@@ -25,35 +40,41 @@ export interface LauncherOptions {
   readonly hostVersion: string;
   readonly directory: EndpointDirectory;
   readonly log: Logger;
+  /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly onChange: (change: InstanceChange) => void;
   /** Connections to one instance. */
   readonly channels: number;
 }
 
+/** Longest wait for a process that was killed, in milliseconds: the kernel may hold it in a device. */
+const reapMs = 5000;
+
 /** Brings plugin instances up, as far as standby, and takes them down. */
-export class Launcher {
+export class Launcher implements InstanceLauncher {
   constructor(private readonly options: LauncherOptions) {}
 
-  /**
-   * Starts or attaches an instance, negotiates and warms it. Resolves with an
-   * instance in standby; rejects with the reason in one line, having put
-   * everything away.
-   */
   async launch(source: PluginSource, generation: number, signal: AbortSignal): Promise<Launched> {
+    if (signal.aborted) throw GatewayError.from(signal.reason);
     const launched = this.begin(source);
     const { instance } = launched;
-    const deadline = AbortSignal.timeout(source.startTimeoutMs);
-    const bounds = AbortSignal.any([signal, deadline]);
+    instance.capacity = source.maxInFlight;
+    const bounds = new AbortController();
+    const late = new GatewayError('plugin_unavailable', '');
+    const timer = setTimeout(() => {
+      bounds.abort(late);
+    }, source.startTimeoutMs);
+    const giveUp = (): void => {
+      bounds.abort(signal.reason);
+    };
+    signal.addEventListener('abort', giveUp, { once: true });
     const dead = launched.exited.then((exit) => {
-      throw new GatewayError('plugin_unavailable', `plugin ${source.name} ${exit.reason}`, {
-        plugin: source.name,
-      });
+      throw ended(source.name, exit);
     });
     dead.catch(() => undefined);
     try {
       instance.apply('connect');
-      await Promise.race([dead, instance.transport.connect(bounds)]);
+      await Promise.race([dead, instance.transport.connect(bounds.signal)]);
       instance.apply('connected');
       const manifest = await Promise.race([
         dead,
@@ -61,7 +82,7 @@ export class Launcher {
           hostVersion: this.options.hostVersion,
           config: source.config,
           generation,
-          signal: bounds,
+          signal: bounds.signal,
           callTimeoutMs: Math.min(10_000, source.startTimeoutMs),
         }),
       ]);
@@ -71,54 +92,65 @@ export class Launcher {
       instance.apply('warmed');
       return launched;
     } catch (thrown) {
-      const error = await explain(thrown, source, deadline, launched);
+      const error =
+        bounds.signal.reason === late
+          ? overdue(source, instance)
+          : signal.aborted
+            ? GatewayError.from(signal.reason)
+            : await explain(thrown, source, launched);
       instance.apply('fail', error.message);
       await launched.dispose(0);
       instance.apply('exited');
       throw error;
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', giveUp);
     }
   }
 
   private begin(source: PluginSource): Launched {
-    const { origin } = source;
-    if (origin.kind === 'attach') {
-      const transport = createGrpcTransport({
-        address: origin.address,
-        channels: this.options.channels,
-        ...(origin.tls === undefined ? {} : { tls: origin.tls }),
-      });
-      const instance = this.instance(source.name, origin.address, transport);
-      return {
-        instance,
-        owned: false,
-        exited: new Promise(() => undefined),
-        dispose: () => {
-          transport.close();
-          return Promise.resolve();
-        },
-      };
-    }
-    const endpoint = this.options.directory.assign(source.name);
-    const child = new PluginProcess(
-      {
-        plugin: source.name,
-        command: origin.command,
-        cwd: origin.cwd,
-        env: {
-          ...origin.env,
-          PLUGIN_ENDPOINT: `unix://${endpoint.path}`,
-          PLUGIN_PARENT_GUARD: 'stdin',
-        },
+    return source.origin.kind === 'attach' ? this.attach(source, source.origin) : this.spawn(source, source.origin);
+  }
+
+  private attach(source: PluginSource, origin: PluginSource['origin'] & { kind: 'attach' }): Launched {
+    const transport = createGrpcTransport({
+      address: origin.address,
+      channels: this.options.channels,
+      ...(origin.tls === undefined ? {} : { tls: origin.tls }),
+    });
+    return {
+      instance: this.instance(source.name, origin.address, transport),
+      source,
+      owned: false,
+      exited: new Promise(() => undefined),
+      dispose: () => {
+        transport.close();
+        return Promise.resolve();
       },
-      this.options.log.child({ plugin: source.name }),
+    };
+  }
+
+  private spawn(source: PluginSource, origin: PluginSource['origin'] & { kind: 'spawn' }): Launched {
+    const { directory, log, channels } = this.options;
+    const endpoint = directory.assign(source.name);
+    const env = { ...origin.env, PLUGIN_ENDPOINT: `unix://${endpoint.path}`, PLUGIN_PARENT_GUARD: 'stdin' };
+    const child = new PluginProcess(
+      { plugin: source.name, command: origin.command, cwd: origin.cwd, env },
+      log.child({ plugin: source.name }),
     );
-    const transport = createGrpcTransport({ address: endpoint.address, channels: this.options.channels });
+    const transport = createGrpcTransport({ address: endpoint.address, channels });
     const instance = this.instance(source.name, endpoint.address, transport, child.pid);
+    let ending: Promise<void> | undefined;
     return {
       instance,
+      source,
       owned: true,
       exited: child.exited,
-      dispose: (graceMs) => this.end(instance, child, endpoint, graceMs),
+      dispose: (graceMs) => {
+        if (graceMs === 0) child.kill();
+        ending ??= this.end(instance, child, endpoint, graceMs);
+        return ending;
+      },
     };
   }
 
@@ -139,43 +171,50 @@ export class Launcher {
     graceMs: number,
   ): Promise<void> {
     if (graceMs > 0) {
-      await instance.client
+      const said = instance.client
         .unary(contract.lifecycle.shutdown, { graceMs }, { timeoutMs: Math.min(graceMs, 2000) })
         .catch(() => undefined);
+      await Promise.race([child.exited, said]);
       // It exits by itself; only one that does not is told by signal.
-      await Promise.race([child.exited, sleep(graceMs, undefined, { ref: false })]);
-      await child.stop(1000);
-    } else {
-      child.kill();
-      await child.exited;
+      if (!(await within(child.exited, graceMs))) await within(child.stop(1000), 1000 + reapMs);
+    } else if (!(await within(child.exited, reapMs))) {
+      this.options.log.error({ plugin: instance.plugin, pid: child.pid }, 'a killed plugin does not end');
     }
     instance.transport.close();
     await this.options.directory.release(endpoint);
   }
 }
 
+/** True when the promise settles in time; leaves no timer behind. */
+async function within(promise: Promise<unknown>, ms: number): Promise<boolean> {
+  const timer = new AbortController();
+  try {
+    const late = sleep(ms, false, { signal: timer.signal });
+    late.catch(() => undefined);
+    return await Promise.race([promise.then(() => true), late]);
+  } finally {
+    timer.abort();
+  }
+}
+
+function ended(plugin: string, { reason }: ProcessExit): GatewayError {
+  return new GatewayError('plugin_unavailable', `plugin ${plugin} ${reason}`, { plugin });
+}
+
+function overdue(source: PluginSource, instance: PluginInstance): GatewayError {
+  const { name, startTimeoutMs, origin } = source;
+  const what = origin.kind === 'spawn' ? 'was not ready' : `was not reached at ${origin.address}`;
+  return new GatewayError(
+    'plugin_unavailable',
+    `plugin ${name} ${what} within ${startTimeoutMs} ms (${instance.state})`,
+    { plugin: name },
+  );
+}
+
 /** What went wrong, in one line: an exit says more than a lost connection. */
-async function explain(
-  thrown: unknown,
-  source: PluginSource,
-  deadline: AbortSignal,
-  launched: Launched,
-): Promise<GatewayError> {
-  if (deadline.aborted) {
-    const where = source.origin.kind === 'spawn' ? 'started' : `answered at ${source.origin.address}`;
-    return new GatewayError(
-      'plugin_unavailable',
-      `plugin ${source.name} was not ${where.startsWith('started') ? 'ready' : 'reached'} within ${source.startTimeoutMs} ms (${launched.instance.state})`,
-      { plugin: source.name },
-    );
-  }
-  if (thrown instanceof GatewayError && thrown.message.includes('exited with')) return thrown;
+async function explain(thrown: unknown, source: PluginSource, launched: Launched): Promise<GatewayError> {
+  if (!launched.owned) return GatewayError.from(thrown);
   // A call fails a moment before the process is reaped.
-  const exit = await Promise.race([launched.exited, sleep(200, undefined, { ref: false })]);
-  if (exit !== undefined) {
-    return new GatewayError('plugin_unavailable', `plugin ${source.name} ${exit.reason}`, {
-      plugin: source.name,
-    });
-  }
-  return GatewayError.from(thrown);
+  const exit = await Promise.race([launched.exited, sleep(300, undefined, { ref: false })]);
+  return exit === undefined ? GatewayError.from(thrown) : ended(source.name, exit);
 }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { execa } from 'execa';
 import type { Logger } from '../telemetry/logger.js';
 import { forwardLines, type LineTail } from './process-output.js';
@@ -5,7 +6,7 @@ import { forwardLines, type LineTail } from './process-output.js';
 /** How to start a plugin as a child of the host. */
 export interface ProcessSpec {
   readonly plugin: string;
-  /** Program and arguments; no shell is involved. */
+  /** Program and arguments; no shell reads them. */
   readonly command: readonly string[];
   /** The child's whole environment. */
   readonly env: Readonly<Record<string, string>>;
@@ -20,9 +21,31 @@ export interface ProcessExit {
   readonly reason: string;
 }
 
+/** How long output may still come after the exit, in milliseconds. */
+const lastWordsMs = 250;
+
+/**
+ * Puts a guard into the process group before it becomes the plugin: when the
+ * host is gone, standard input ends, and what is left of the group 1.8 seconds
+ * later is killed. The guard is a member of the group, so the group's number
+ * cannot have been given to anybody else. The plugin itself keeps the process
+ * that was started, its number and its exit status. A plugin that ends on its own
+ * when its standard input ends is gone before.
+ */
+const guarded = [
+  '/bin/sh',
+  '-c',
+  'exec 3<&0; ( trap "" TERM INT HUP; while read -r _ <&3; do :; done; sleep 1.8 || sleep 1; kill -9 0 ) ' +
+    '</dev/null >/dev/null 2>&1 & exec 3<&-; exec "$@"',
+  'sh',
+] as const;
+
+/** Statuses of a shell that could not start the program, and what they mean. */
+const shellStatus: Readonly<Record<number, string>> = { 126: 'it cannot be executed', 127: 'it was not found' };
+
 /** Starts the process as the leader of a group of its own. */
 function spawnGroup(spec: ProcessSpec) {
-  const [program, ...args] = spec.command;
+  const [program, ...args] = existsSync(guarded[0]) ? [...guarded, ...spec.command] : spec.command;
   return execa(program ?? '', args, {
     reject: false,
     buffer: false,
@@ -39,38 +62,30 @@ function spawnGroup(spec: ProcessSpec) {
 
 /**
  * A plugin process and the group it leads. The host owns it: it is reaped, and
- * nothing of its group is left when `stop` resolves. Its stdin stays open for
+ * nothing of its group is left when `exited` resolves. Its stdin stays open for
  * as long as the host lives; end of file tells it that the host is gone.
  */
 export class PluginProcess {
   readonly pid: number | undefined;
   readonly exited: Promise<ProcessExit>;
   private readonly child: ReturnType<typeof spawnGroup>;
-  private readonly tail: LineTail;
   private ended = false;
 
   constructor(spec: ProcessSpec, log: Logger) {
     this.child = spawnGroup(spec);
     this.pid = this.child.pid;
     this.child.stdin.on('error', () => undefined);
-    this.tail = forwardLines(this.child.stderr, log);
+    const tail = forwardLines(this.child.stderr, log);
     // Nothing is ever read from a plugin's stdout but for the log.
     forwardLines(this.child.stdout, log);
-    this.exited = this.child.then((result) => {
-      this.ended = true;
-      this.killGroup('SIGKILL');
-      return describeExit(result, this.tail);
-    });
+    this.exited = this.end().then((how) => describeExit(how, spec, tail));
   }
 
   /** Sends SIGTERM to the group, SIGKILL after the grace, and waits until the process is reaped. */
   async stop(graceMs: number): Promise<ProcessExit> {
-    if (!this.ended) {
-      this.child.stdin.end();
-      this.killGroup('SIGTERM');
-    }
+    this.killGroup('SIGTERM');
     const timer = setTimeout(() => {
-      this.killGroup('SIGKILL');
+      this.kill();
     }, graceMs);
     try {
       return await this.exited;
@@ -84,8 +99,35 @@ export class PluginProcess {
     this.killGroup('SIGKILL');
   }
 
+  /** Ends what the process leaves behind and lets its last output arrive. */
+  private async end(): Promise<Ending> {
+    // Not the end of its output: a grandchild may hold that open for ever.
+    const ending = await new Promise<Ending>((resolve) => {
+      this.child.once('exit', (code, signal) => {
+        resolve({ code: code ?? undefined, signal: signal ?? undefined });
+      });
+      // A program that cannot be started has no exit.
+      void this.child.then(({ exitCode, signal, code }) => {
+        resolve({ code: exitCode, signal, failure: code });
+      });
+    });
+    this.kill();
+    this.ended = true;
+    const { stdin, stdout, stderr } = this.child;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, lastWordsMs);
+      void this.child.then(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+    for (const stream of [stdin, stdout, stderr]) stream.destroy();
+    return ending;
+  }
+
   private killGroup(signal: NodeJS.Signals): void {
-    if (this.pid === undefined) return;
+    // A number whose owner was reaped may belong to a stranger.
+    if (this.pid === undefined || this.ended) return;
     try {
       process.kill(-this.pid, signal);
     } catch {
@@ -94,24 +136,23 @@ export class PluginProcess {
   }
 }
 
-function describeExit(
-  result: {
-    readonly exitCode?: number | undefined;
-    readonly signal?: string | undefined;
-    readonly code?: string | undefined;
-  },
-  tail: LineTail,
-): ProcessExit {
+interface Ending {
+  readonly code: number | undefined;
+  readonly signal: string | undefined;
+  /** Why it could not be started. */
+  readonly failure?: string | undefined;
+}
+
+function describeExit({ code, signal, failure }: Ending, spec: ProcessSpec, tail: LineTail): ProcessExit {
+  const program = JSON.stringify(spec.command[0] ?? '');
+  const shell = code === undefined ? undefined : shellStatus[code];
   const last = tail.last();
-  const how =
-    result.signal !== undefined
-      ? `was ended by ${result.signal}`
-      : result.exitCode !== undefined
-        ? `exited with status ${result.exitCode}`
-        : `could not be started (${result.code ?? 'unknown reason'})`;
-  return {
-    code: result.exitCode,
-    signal: result.signal,
-    reason: last === '' ? how : `${how}; it last said: ${last}`,
-  };
+  if (signal === undefined && code === undefined) {
+    return { code, signal, reason: `could not be started: ${program}: ${failure ?? 'unknown reason'}` };
+  }
+  if (shell !== undefined && last.includes('exec')) {
+    return { code, signal, reason: `could not be started: ${program}: ${shell}` };
+  }
+  const how = signal === undefined ? `exited with status ${code ?? ''}` : `was ended by ${signal}`;
+  return { code, signal, reason: last === '' ? how : `${how}; it last said: ${last}` };
 }

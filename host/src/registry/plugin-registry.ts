@@ -1,7 +1,7 @@
 import { GatewayError } from '../errors/gateway-error.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Lease, PluginInstance } from './instance.js';
-import type { Launcher } from './launcher.js';
+import type { InstanceLauncher } from './launcher.js';
 import { PluginSlot } from './plugin-slot.js';
 import type { PluginSource } from './plugin-source.js';
 
@@ -10,17 +10,26 @@ const maxPlugins = 200;
 
 /** What the registry needs of its host. */
 export interface RegistryOptions {
-  readonly launcher: Launcher;
+  readonly launcher: InstanceLauncher;
   readonly log: Logger;
   readonly now: () => number;
   /** How long a request waits for a plugin that is starting, in milliseconds. */
   readonly holdMs: number;
+  /** How long a request waits for a plugin that is busy, in milliseconds. Default one minute. */
+  readonly queueMs?: number;
+  /** Most requests that wait for one plugin. Default 1024. */
+  readonly maxQueued?: number;
+  /** 0 up to 1. Default Math.random. */
+  readonly random?: () => number;
 }
 
 /** All plugins of the host, by name. */
 export class PluginRegistry {
   private readonly slots = new Map<string, PluginSlot>();
   private readonly listeners = new Set<(slot: PluginSlot) => void>();
+  private readonly removed = new Set<(name: string) => void>();
+  /** Plugins that were taken out and still drain. */
+  private readonly leaving = new Set<Promise<void>>();
   private closed = false;
 
   constructor(private readonly options: RegistryOptions) {}
@@ -34,11 +43,14 @@ export class PluginRegistry {
     if (this.slots.size >= maxPlugins) {
       throw new GatewayError('queue_full', `a host keeps at most ${maxPlugins} plugins`);
     }
-    const { launcher, log, now } = this.options;
+    const { launcher, log, now, random = Math.random, queueMs = 60_000, maxQueued = 1024 } = this.options;
     const slot = new PluginSlot(source, {
       launcher,
       log,
       now,
+      random,
+      queueMs,
+      maxQueued,
       activeChanged: (changed) => {
         for (const listener of this.listeners) listener(changed);
       },
@@ -48,11 +60,15 @@ export class PluginRegistry {
     return slot;
   }
 
-  /** Takes a plugin out and ends its instances. */
+  /** Takes a plugin out and ends its instances, draining them first for up to `graceMs`. */
   async remove(name: string, graceMs: number): Promise<void> {
     const slot = this.slots.get(name);
+    if (slot === undefined) return;
     this.slots.delete(name);
-    await slot?.close(graceMs);
+    for (const listener of this.removed) listener(name);
+    const done = slot.close(graceMs);
+    this.leaving.add(done);
+    await done.finally(() => this.leaving.delete(done));
   }
 
   get(name: string): PluginSlot | undefined {
@@ -70,6 +86,12 @@ export class PluginRegistry {
     return () => this.listeners.delete(listener);
   }
 
+  /** Calls `listener` whenever a plugin is taken out. */
+  onRemoved(listener: (name: string) => void): () => void {
+    this.removed.add(listener);
+    return () => this.removed.delete(listener);
+  }
+
   /** Leases an instance of a plugin; waits a bounded time while it starts. */
   lease(name: string, signal: AbortSignal): Promise<Lease> | Lease {
     const slot = this.slots.get(name);
@@ -82,9 +104,31 @@ export class PluginRegistry {
     return this.list().flatMap((slot) => slot.active ?? []);
   }
 
+  /**
+   * Leases an instance of exactly this version: the active one or canary of the
+   * plugin, else one of another entry that announces the same plugin name. Two
+   * versions side by side are two entries of the configuration.
+   */
+  leaseVersion(name: string, version: string, signal: AbortSignal): Promise<Lease> | Lease {
+    const named = this.list().filter(
+      (slot) => slot.name === name || slot.active?.manifest?.info.name === name,
+    );
+    for (const slot of named) {
+      if (slot.active?.version === version && slot.canary === undefined) return this.lease(slot.name, signal);
+      const lease = slot.instances.find((one) => one.version === version)?.lease();
+      if (lease !== undefined) return lease;
+    }
+    const there = named.flatMap((slot) => slot.active?.version ?? []);
+    throw new GatewayError(
+      'not_found',
+      `plugin ${name} does not run in version ${version}; it runs in ${there.join(', ') || 'none'}`,
+      { plugin: name },
+    );
+  }
+
   /** Ends all plugins at the same time. */
   async close(graceMs: number): Promise<void> {
     this.closed = true;
-    await Promise.all([...this.slots.values()].map((slot) => slot.close(graceMs)));
+    await Promise.all([...[...this.slots.values()].map((slot) => slot.close(graceMs)), ...this.leaving]);
   }
 }

@@ -1,19 +1,25 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GatewayError } from '../errors/gateway-error.js';
 import type { Logger } from '../telemetry/logger.js';
-import { watchHealth } from './handshake.js';
+import { nextState } from './instance-state.js';
+import { watchInstance } from './instance-watch.js';
 import type { Lease, PluginInstance } from './instance.js';
-import type { Launched, Launcher } from './launcher.js';
+import type { InstanceLauncher, Launched } from './launcher.js';
+import { LeaseQueue } from './lease-queue.js';
 import { restartDelay, type PluginSource } from './plugin-source.js';
 import { retire } from './retirement.js';
-import { Waiters } from './waiters.js';
 
 /** What a slot works with and whom it tells. */
 export interface SlotPort {
-  readonly launcher: Launcher;
+  readonly launcher: InstanceLauncher;
   readonly log: Logger;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** 0 up to 1. */
+  readonly random: () => number;
+  /** Most requests that wait for the plugin, and how long for one that is busy, in milliseconds. */
+  readonly maxQueued: number;
+  readonly queueMs: number;
   /** Another instance, or none, takes the traffic of the plugin now. */
   activeChanged(slot: PluginSlot): void;
 }
@@ -35,6 +41,30 @@ export interface Canary {
   readonly share: number;
 }
 
+/** What a commit did. */
+export interface Commit {
+  readonly old: PluginInstance | undefined;
+  /** Milliseconds of the exchange itself. */
+  readonly commitMs: number;
+}
+
+/** An attempt to bring an instance up. */
+interface Attempt {
+  /** Fires when it is no longer wanted. */
+  readonly over: AbortController;
+  /** Fires when it need not wait for its back-off any more. */
+  hurry: AbortController;
+  done: Promise<void>;
+}
+
+/** An instance on its way out. */
+interface Leaving {
+  readonly revoke: AbortController;
+  /** The plugin was told to refuse work. */
+  told: boolean;
+  readonly done: Promise<void>;
+}
+
 /**
  * One plugin of the desired set: keeps an instance of it active and starts
  * another when that ends. Who is active changes in `commit` and `rollBack`
@@ -46,21 +76,27 @@ export class PluginSlot {
   /** What the active instance took over from; it may come back while it drains. */
   private replaced: PluginInstance | undefined;
   private readonly launched = new Map<PluginInstance, Launched>();
-  private readonly retiring = new Map<PluginInstance, { revoke: AbortController; done: Promise<void> }>();
+  private readonly leaving = new Map<PluginInstance, Leaving>();
+  /** Starts and ends under way; the slot is closed only when there are none. */
+  private readonly pending = new Set<Promise<unknown>>();
   private readonly closing = new AbortController();
-  private readonly waiters = new Waiters();
+  private readonly queue: LeaseQueue;
   private state: SlotStatus['state'] = 'stopped';
   private reason = '';
   private restarts = 0;
   private failures = 0;
   private generation = 0;
   private retryAt: number | undefined;
-  private bringingUp: Promise<void> | undefined;
+  private attempt: Attempt | undefined;
+  /** An instance is to be kept active. */
+  private wanted = false;
 
   constructor(
     public source: PluginSource,
     private readonly port: SlotPort,
-  ) {}
+  ) {
+    this.queue = new LeaseQueue(() => this.take(), port.maxQueued);
+  }
 
   get name(): string {
     return this.source.name;
@@ -69,6 +105,11 @@ export class PluginSlot {
   get status(): SlotStatus {
     const { state, reason, restarts, retryAt } = this;
     return { state, reason, restarts, retryAt };
+  }
+
+  /** Requests that wait for a lease. */
+  get queued(): number {
+    return this.queue.size;
   }
 
   /** All instances that are not gone yet, the active one first. */
@@ -81,217 +122,336 @@ export class PluginSlot {
     return this.closing.signal;
   }
 
-  /** Begins to keep an instance active; nothing when one is. */
+  /** Begins to keep an instance active, at once even during back-off; nothing when one is. */
   start(): void {
-    if (this.active !== undefined || this.closed.aborted) return;
-    this.state = 'starting';
-    this.bringingUp ??= this.bringUp().finally(() => {
-      this.bringingUp = undefined;
-    });
+    if (this.closed.aborted) return;
+    this.wanted = true;
+    this.failures = 0;
+    if (this.active !== undefined) return;
+    if (this.attempt === undefined) this.bringUp();
+    else this.attempt.hurry.abort();
   }
 
-  /** A lease at once, or undefined. */
+  /** A lease at once, or undefined. Nobody overtakes those who wait. */
   tryLease(): Lease | undefined {
-    if (this.canary !== undefined && Math.random() < this.canary.share) {
-      const lease = this.canary.launched.instance.lease();
-      if (lease !== undefined) return lease;
-    }
-    return this.active?.lease();
+    return this.queue.size === 0 ? this.take() : undefined;
   }
 
   /**
-   * Leases an instance, waiting up to `holdMs` while one starts. Fails fast
+   * Leases an instance; waits up to `holdMs` while one starts, and in a bounded
+   * queue while the active one has as many requests as it may have. Fails fast
    * during back-off, saying why and when to try again.
    */
   async lease(signal: AbortSignal, holdMs: number): Promise<Lease> {
-    const until = this.port.now() + holdMs;
-    for (;;) {
-      const lease = this.tryLease();
-      if (lease !== undefined) return lease;
-      if (signal.aborted) throw GatewayError.from(signal.reason);
-      const left = until - this.port.now();
-      if (left <= 0 || !(this.state === 'starting' || this.active?.connected === false))
-        throw this.unavailable();
-      if (this.waiters.full) {
-        throw new GatewayError('queue_full', `too many requests wait for plugin ${this.name}`, {
-          plugin: this.name,
-          retryAfterMs: 1000,
-        });
-      }
-      await this.waiters.next(signal, left);
-    }
+    const lease = this.tryLease();
+    if (lease !== undefined) return lease;
+    if (signal.aborted) throw GatewayError.from(signal.reason);
+    const busy = this.active?.connected === true;
+    if (!busy && this.state !== 'starting' && this.active === undefined) throw this.unavailable();
+    if (this.queue.full) throw this.crowded('too many requests wait for it');
+    const waited = busy ? this.port.queueMs : holdMs;
+    const late = await this.queue.wait(signal, waited);
+    if (late !== undefined) return late;
+    if (signal.aborted) throw GatewayError.from(signal.reason);
+    throw this.active === undefined ? this.unavailable() : this.crowded(`none was free within ${waited} ms`);
   }
 
   /** Starts an instance of a source, as far as standby. */
   launch(source: PluginSource, signal: AbortSignal): Promise<Launched> {
     this.generation += 1;
-    return this.port.launcher.launch(source, this.generation, AbortSignal.any([signal, this.closed]));
+    const either = new AbortController();
+    const give = (event: Event): void => {
+      either.abort((event.target as AbortSignal).reason);
+    };
+    const signals = [signal, this.closed];
+    for (const one of signals) {
+      if (one.aborted) either.abort(one.reason);
+      else one.addEventListener('abort', give, { once: true });
+    }
+    const launching = this.port.launcher.launch(source, this.generation, either.signal).finally(() => {
+      for (const one of signals) one.removeEventListener('abort', give);
+    });
+    return this.track(launching);
   }
 
   /**
    * Makes a launched instance the active one; the old one drains, kept for at
-   * least `keepMs` so that it can be brought back. Synchronous: no request sees
-   * two or none in between. Returns the old one.
+   * least `keepMs` so that it can be brought back. The exchange is synchronous: no
+   * request sees two or none in between. Throws, having changed nothing, when the
+   * instance is gone already or the slot is closed.
    */
-  commit(launched: Launched, keepMs = 0): PluginInstance | undefined {
+  commit(launched: Launched, keepMs = 0): Commit {
     const { instance } = launched;
+    if (this.closed.aborted) throw GatewayError.from(this.closed.reason);
+    if (!instance.connected || nextState(instance.state, 'commit') === undefined) {
+      throw new GatewayError(
+        'plugin_unavailable',
+        `the new instance of plugin ${this.name} is gone: ${instance.reason || instance.state}`,
+      );
+    }
     const old = this.active;
-    old?.apply('drain', 'replaced');
-    if (this.canary?.launched === launched) this.canary = undefined;
-    instance.apply('commit');
+    const startedAt = performance.now();
+    const drains = old?.move('drain', 'replaced');
+    const commits = instance.move('commit');
     this.active = instance;
+    const commitMs = performance.now() - startedAt;
+    // From here on requests may come; the rest is for those who want to know.
+    if (this.canary?.launched === launched) this.canary = undefined;
+    this.source = launched.source;
     this.replaced = old;
+    this.wanted = true;
+    this.attempt?.over.abort();
+    this.attempt = undefined;
+    this.adopt(launched);
+    drains?.();
+    commits?.();
     this.settle('active');
     if (old !== undefined) void this.retireInstance(old, 'replaced', this.source.drainTimeoutMs, keepMs);
-    if (!this.launched.has(instance)) this.adopt(launched);
     this.port.log.info(
       { plugin: this.name, version: instance.version, instance: instance.instanceId },
       'plugin is active',
     );
     this.port.activeChanged(this);
-    return old;
+    return { old, commitMs };
   }
 
   /** Brings a draining instance back in place of the active one; false when it is too late. */
   rollBack(old: PluginInstance, why: string): boolean {
-    const retiring = this.retiring.get(old);
-    if (retiring === undefined || old.state !== 'draining' || !old.connected) return false;
+    const leaving = this.leaving.get(old);
+    const launched = this.launched.get(old);
+    if (leaving === undefined || leaving.told || launched === undefined) return false;
+    if (old.state !== 'draining' || !old.connected || this.closed.aborted) return false;
     const failed = this.active;
-    this.replaced = undefined;
-    if (failed?.state === 'active') failed.apply('drain', why);
-    retiring.revoke.abort();
-    old.apply('rollback', why);
+    leaving.revoke.abort();
+    this.leaving.delete(old);
+    const drains = failed?.move('drain', why);
+    const returns = old.move('rollback', why);
     this.active = old;
+    this.replaced = undefined;
+    this.source = launched.source;
+    drains?.();
+    returns?.();
     this.settle('active');
     if (failed?.state === 'draining') void this.retireInstance(failed, why, this.source.drainTimeoutMs, 0);
     this.port.activeChanged(this);
     return true;
   }
 
-  /** Watches an instance from now on and cleans up after it. */
+  /** Watches an instance from now on and cleans up after it. A second call does nothing. */
   adopt(launched: Launched): void {
-    this.launched.set(launched.instance, launched);
-    void this.watch(launched);
+    const { instance } = launched;
+    if (this.launched.has(instance)) return;
+    this.launched.set(instance, launched);
+    instance.onReleased = () => {
+      if (this.queue.size > 0) this.queue.serve();
+    };
+    const { log } = this.port;
+    void watchInstance(launched, log, {
+      lost: (why) => this.lost(launched, why),
+      gone: (said, livedMs, wasActive) => {
+        this.launched.delete(instance);
+        if (wasActive) this.startAgain(said, livedMs);
+      },
+    });
   }
 
   /** Drains an instance and ends it, in the background. */
   retireInstance(instance: PluginInstance, why: string, drainMs: number, keepMs: number): Promise<void> {
     const launched = this.launched.get(instance);
-    if (launched === undefined) return Promise.resolve();
+    const already = this.leaving.get(instance);
+    if (launched === undefined || already !== undefined) return already?.done ?? Promise.resolve();
     const revoke = new AbortController();
-    const done = retire(launched, { why, drainMs, keepMs, revoked: revoke.signal }, this.port.log)
-      .then((ended) => {
-        if (ended) this.launched.delete(instance);
-      })
+    const onTold = (): void => {
+      leaving.told = true;
+    };
+    const done = retire(launched, { why, drainMs, keepMs, revoked: revoke.signal, onTold }, this.port.log)
       .catch((thrown: unknown) => {
         this.port.log.error({ plugin: this.name, err: thrown }, 'an instance did not end as it should');
-        this.launched.delete(instance);
+        return true;
       })
-      .finally(() => {
-        if (this.retiring.get(instance)?.revoke === revoke) this.retiring.delete(instance);
+      .then((ended) => {
+        if (this.leaving.get(instance) === leaving) this.leaving.delete(instance);
+        if (ended) this.launched.delete(instance);
       });
-    this.retiring.set(instance, { revoke, done });
+    const leaving: Leaving = { revoke, told: false, done };
+    this.leaving.set(instance, leaving);
     return done;
   }
 
+  /** Puts away a launched instance that is not to be; a canary ends its requests first. */
+  async discard(launched: Launched, why: string): Promise<void> {
+    const { instance } = launched;
+    if (this.canary?.launched === launched) this.canary = undefined;
+    if (instance.state === 'canary' || instance.state === 'draining') {
+      await this.retireInstance(instance, why, this.source.drainTimeoutMs, 0);
+      return;
+    }
+    instance.apply('fail', why);
+    await this.track(launched.dispose(0));
+    instance.apply('exited');
+  }
+
   /** Drains the active instance and leaves the plugin stopped until it is started again. */
-  async stop(why: string, drainMs: number, next: SlotStatus['state'] = 'stopped'): Promise<void> {
+  async stop(why: string, drainMs: number): Promise<void> {
+    this.wanted = false;
+    await this.vacate(why, drainMs, 'stopped');
+  }
+
+  /** Drains the active instance and gives up bringing one up; resolves when nothing runs any more. */
+  async vacate(why: string, drainMs: number, next: SlotStatus['state']): Promise<void> {
     const old = this.active;
+    const attempt = this.attempt;
     this.active = undefined;
+    attempt?.over.abort();
     this.settle(next, why);
-    this.port.activeChanged(this);
-    if (old !== undefined) await this.retireInstance(old, why, drainMs, 0);
+    if (old !== undefined) {
+      this.port.activeChanged(this);
+      await this.retireInstance(old, why, drainMs, 0);
+    }
+    await attempt?.done;
+  }
+
+  /** Forgets how often it failed: what runs now is another build or another will. */
+  forgive(): void {
+    this.failures = 0;
   }
 
   /** Ends all instances, draining them first for up to `graceMs`. */
   async close(graceMs: number): Promise<void> {
     this.closing.abort(new GatewayError('cancelled', 'the host is shutting down'));
-    await this.bringingUp;
-    if (this.canary !== undefined)
-      void this.retireInstance(this.canary.launched.instance, 'shutdown', graceMs, 0);
+    const { canary } = this;
     this.canary = undefined;
+    if (canary !== undefined) void this.retireInstance(canary.launched.instance, 'shutdown', graceMs, 0);
+    for (const instance of this.instances) {
+      if (instance.state === 'draining') void this.hurry(instance, graceMs);
+    }
     await this.stop('shutdown', graceMs);
-    await Promise.all([...this.retiring.values()].map(({ done }) => done));
+    while (this.pending.size > 0 || this.leaving.size > 0) {
+      await Promise.allSettled([...this.pending, ...[...this.leaving.values()].map(({ done }) => done)]);
+    }
   }
 
-  private async bringUp(): Promise<void> {
-    while (!this.closed.aborted) {
+  /** Retires a draining instance anew, so that it keeps to the grace of a shutdown. */
+  private async hurry(instance: PluginInstance, graceMs: number): Promise<void> {
+    const leaving = this.leaving.get(instance);
+    if (leaving === undefined || leaving.told) return;
+    leaving.revoke.abort();
+    this.leaving.delete(instance);
+    await this.retireInstance(instance, 'shutdown', graceMs, 0);
+  }
+
+  private take(): Lease | undefined {
+    const { canary } = this;
+    if (canary !== undefined && (this.active === undefined || this.port.random() < canary.share)) {
+      const lease = canary.launched.instance.lease();
+      if (lease !== undefined) return lease;
+    }
+    return this.active?.lease();
+  }
+
+  private bringUp(why?: string): void {
+    const attempt: Attempt = {
+      over: new AbortController(),
+      hurry: new AbortController(),
+      done: Promise.resolve(),
+    };
+    this.attempt = attempt;
+    if (why === undefined) this.settle('starting');
+    attempt.done = this.keepTrying(attempt, why).finally(() => {
+      if (this.attempt === attempt) this.attempt = undefined;
+    });
+  }
+
+  private async keepTrying(attempt: Attempt, crash: string | undefined): Promise<void> {
+    const over = attempt.over.signal;
+    const ended = (): boolean => over.aborted || this.closed.aborted;
+    if (crash !== undefined) await this.backOff(crash, attempt);
+    while (!ended()) {
       try {
-        const launched = await this.launch(this.source, this.closed);
-        if (this.active === undefined && !this.closed.aborted) this.commit(launched);
-        else await launched.dispose(1000);
+        const launched = await this.launch(this.source, over);
+        if (ended() || this.active !== undefined) await this.discard(launched, 'no longer needed');
+        else this.commit(launched);
         return;
       } catch (thrown) {
-        if (this.closed.aborted) return;
+        if (ended()) return;
         const { message } = GatewayError.from(thrown);
         this.port.log.warn({ plugin: this.name, reason: message }, 'plugin did not start');
-        await this.backOff(message);
+        await this.backOff(message, attempt);
       }
     }
   }
 
-  private async watch(launched: Launched): Promise<void> {
+  /** An instance is gone: from here on no request gets it. True when it was the active one and none took over. */
+  private lost(launched: Launched, why: string): boolean {
     const { instance } = launched;
-    const watching = new AbortController();
-    const bornAt = this.port.now();
-    const exit = launched.exited.then((ended) => `plugin ${this.name} ${ended.reason}`);
-    const lost = watchHealth(instance, watching.signal, () => undefined);
-    const gone = await Promise.race([exit, lost, instance.broken]);
-    watching.abort();
-    // One that was told to go needs no explanation.
-    if (!instance.apply('lost', gone)) return;
-    const wasActive = this.active === instance;
-    if (wasActive && this.replaced !== undefined && this.rollBack(this.replaced, gone)) {
-      this.port.log.warn(
-        { plugin: this.name, reason: gone },
-        'the new instance is gone; the old one is back',
-      );
-    } else if (wasActive) {
-      // From here on no request gets it; why it is gone is found out afterwards.
-      this.active = undefined;
-      this.settle('starting', gone);
-      this.port.activeChanged(this);
-    }
     if (this.canary?.launched === launched) this.canary = undefined;
-    // A lost connection comes a moment before the exit that explains it.
-    const said = await Promise.race([
-      exit,
-      sleep(500, `plugin ${this.name} was lost: ${gone}`, { ref: false }),
-    ]);
-    this.port.log.error({ plugin: this.name, reason: said }, 'plugin is gone');
-    instance.apply('wait', said);
-    this.launched.delete(instance);
-    await launched.dispose(0);
-    if (!wasActive || this.active !== undefined || this.closed.aborted || this.state === 'stopped') return;
-    if (this.port.now() - bornAt >= this.source.restart.resetAfterMs) this.failures = 0;
-    this.bringingUp ??= this.backOff(said)
-      .then(() => (this.active === undefined ? this.bringUp() : undefined))
-      .finally(() => {
-        this.bringingUp = undefined;
-      });
+    if (this.active !== instance) return false;
+    if (this.replaced !== undefined && this.rollBack(this.replaced, why)) {
+      this.port.log.warn({ plugin: this.name, reason: why }, 'the new instance is gone; the old one is back');
+      return false;
+    }
+    this.active = undefined;
+    this.settle('starting', why);
+    this.port.activeChanged(this);
+    return true;
+  }
+
+  private startAgain(said: string, livedMs: number): void {
+    if (this.active !== undefined || this.attempt !== undefined || !this.wanted || this.closed.aborted) return;
+    if (livedMs >= this.source.restart.resetAfterMs) this.failures = 0;
+    this.bringUp(said);
   }
 
   /** One crash is an accident and callers are held; a second in a row is a loop and they fail fast. */
-  private async backOff(why: string): Promise<void> {
+  private async backOff(why: string, attempt: Attempt): Promise<void> {
     this.failures += 1;
     this.restarts += 1;
-    const delay = restartDelay(this.source.restart, this.failures, Math.random);
-    this.retryAt = this.port.now() + delay;
-    this.settle(this.failures > 1 ? 'backoff' : 'starting', why, this.retryAt);
-    await sleep(delay, undefined, { signal: this.closed }).catch(() => undefined);
-    if (this.state === 'backoff' && this.failures <= 2) this.state = 'starting';
+    const delay = restartDelay(this.source.restart, this.failures, this.port.random);
+    if (!attempt.over.signal.aborted) {
+      this.settle(this.failures > 1 ? 'backoff' : 'starting', why, this.port.now() + delay);
+    }
+    attempt.hurry = new AbortController();
+    const wake = new AbortController();
+    const give = (): void => {
+      wake.abort();
+    };
+    const signals = [attempt.hurry.signal, attempt.over.signal, this.closed];
+    for (const one of signals) one.addEventListener('abort', give, { once: true });
+    if (signals.some((one) => one.aborted)) give();
+    await sleep(delay, undefined, { signal: wake.signal }).catch(() => undefined);
+    for (const one of signals) one.removeEventListener('abort', give);
+    const soon = this.failures <= 2 || attempt.hurry.signal.aborted;
+    if (soon && this.state === 'backoff' && !attempt.over.signal.aborted) this.settle('starting', why);
   }
 
   private settle(state: SlotStatus['state'], reason = '', retryAt?: number): void {
     this.state = state;
     this.reason = reason;
     this.retryAt = retryAt;
-    this.waiters.wake();
+    if (state === 'active') this.queue.serve();
+    else if (state !== 'starting') this.queue.refuse(() => this.unavailable());
+  }
+
+  private track<T>(work: Promise<T>): Promise<T> {
+    this.pending.add(work);
+    const done = (): void => {
+      this.pending.delete(work);
+    };
+    work.then(done, done);
+    return work;
   }
 
   private unavailable(): GatewayError {
     const retryAfterMs = this.retryAt === undefined ? 1000 : Math.max(this.retryAt - this.port.now(), 100);
     const why = this.reason === '' ? `plugin ${this.name} is ${this.state}` : this.reason;
     return new GatewayError('plugin_unavailable', why, { plugin: this.name, retryAfterMs, notStarted: true });
+  }
+
+  private crowded(why: string): GatewayError {
+    return new GatewayError('queue_full', `plugin ${this.name} is busy: ${why}`, {
+      plugin: this.name,
+      retryAfterMs: 1000,
+      notStarted: true,
+    });
   }
 }

@@ -13,6 +13,12 @@ export interface PluginSource {
   /** Longest drain, in milliseconds. */
   readonly drainTimeoutMs: number;
   readonly restart: RestartPolicy;
+  /** Most requests given to one instance at the same time; further ones wait. */
+  readonly maxInFlight: number;
+  /** Memory that its process group may hold, in bytes; undefined is no limit. */
+  readonly memoryBytes: number | undefined;
+  /** Files and directories whose change exchanges it; empty for none. */
+  readonly watch: readonly string[];
 }
 
 /** The host starts it. */

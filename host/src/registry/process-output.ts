@@ -12,23 +12,41 @@ export interface LineTail {
 
 const maxLine = 8 * 1024;
 const maxLines = 50;
+/** Per second and stream: lines that reach the log, and bytes that are read at all. */
+const maxLinesPerSecond = 200;
+const maxBytesPerSecond = 8 * 1024 * 1024;
 
 /**
  * Reads a child's output line by line into the log and keeps the last lines.
  * Lines of the SDK's own form keep their level and fields. A line without end is
- * cut, so that a noisy child costs no memory.
+ * cut and a flood is dropped, then held back, so that a noisy child costs the
+ * host neither memory nor time.
  */
 export function forwardLines(stream: Readable, log: Logger): LineTail {
   const decoder = new StringDecoder('utf8');
   const kept: string[] = [];
   let rest = '';
+  let second = { until: 0, lines: 0, bytes: 0 };
   const take = (line: string): void => {
     if (line.trim() === '') return;
     kept.push(line);
     if (kept.length > maxLines) kept.shift();
-    report(line, log);
+    second.lines += 1;
+    if (second.lines <= maxLinesPerSecond) report(line, log);
+  };
+  const begin = (now: number): void => {
+    const dropped = second.lines - maxLinesPerSecond;
+    second = { until: now + 1000, lines: 0, bytes: 0 };
+    if (dropped > 0) log.warn({ dropped }, 'plugin output came too fast; lines were dropped');
   };
   stream.on('data', (chunk: Buffer) => {
+    const now = performance.now();
+    if (now >= second.until) begin(now);
+    second.bytes += chunk.length;
+    if (second.bytes > maxBytesPerSecond && !stream.isPaused()) {
+      stream.pause();
+      setTimeout(() => stream.resume(), second.until - now).unref();
+    }
     rest += decoder.write(chunk);
     for (;;) {
       const end = rest.indexOf('\n');

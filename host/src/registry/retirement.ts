@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { GatewayError } from '../errors/gateway-error.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Launched } from './launcher.js';
 import { contract } from './plugin-client.js';
@@ -13,6 +14,8 @@ export interface Retirement {
   readonly keepMs: number;
   /** Set when the instance is brought back: retiring stops. */
   readonly revoked: AbortSignal;
+  /** Called when the plugin is told to refuse work: from here on it cannot be brought back. */
+  readonly onTold: () => void;
 }
 
 /** Time between the request to shut down and SIGKILL, in milliseconds. */
@@ -25,27 +28,56 @@ const stopGraceMs = 3000;
  */
 export async function retire(launched: Launched, retirement: Retirement, log: Logger): Promise<boolean> {
   const { instance } = launched;
-  const { why, drainMs, keepMs, revoked } = retirement;
+  const { why, drainMs, revoked } = retirement;
   if (instance.state === 'active' || instance.state === 'canary') instance.apply('drain', why);
-  const bounds = AbortSignal.any([AbortSignal.timeout(drainMs), revoked]);
   try {
-    if (keepMs > 0) await sleep(Math.min(keepMs, drainMs), undefined, { signal: revoked });
-    await instance.whenIdle(bounds);
-    if (launched.owned) await drainPlugin(launched, why, bounds);
-  } catch {
+    await drain(launched, retirement, log);
+  } catch (thrown) {
     if (revoked.aborted) return false;
-    if (instance.state === 'crashed' || instance.state === 'backoff') return true;
-    log.warn({ plugin: instance.plugin, inFlight: instance.inFlight }, 'drain ran out of time');
+    // A plugin that does not report its own count is judged by the host's alone.
+    log.debug({ plugin: instance.plugin, reason: GatewayError.from(thrown).message }, 'plugin did not drain');
   }
   if (revoked.aborted) return false;
-  instance.apply('drained');
+  const { inFlight } = instance;
+  const late = `plugin ${instance.plugin} was taken out of service (${why}); this request was not complete within ${drainMs} ms`;
+  instance.apply('drained', inFlight > 0 ? `${inFlight} request(s) cut after ${drainMs} ms` : why);
+  if (inFlight > 0 && instance.transport.cut(late)) {
+    log.warn({ plugin: instance.plugin, inFlight }, 'drain ran out of time; requests were cut');
+  }
   await launched.dispose(stopGraceMs);
   instance.apply('exited');
   return true;
 }
 
-async function drainPlugin({ instance }: Launched, reason: string, signal: AbortSignal): Promise<void> {
-  for await (const { inFlight } of instance.client.stream(contract.lifecycle.drain, { reason }, { signal })) {
-    if (inFlight === 0) return;
+/** Resolves when nothing is in flight; rejects when the time is over or the instance is brought back. */
+async function drain(launched: Launched, retirement: Retirement, log: Logger): Promise<void> {
+  const { instance } = launched;
+  const { why, drainMs, keepMs, revoked, onTold } = retirement;
+  const time = new AbortController();
+  const timer = setTimeout(() => {
+    time.abort();
+  }, drainMs);
+  const give = (): void => {
+    time.abort();
+  };
+  revoked.addEventListener('abort', give, { once: true });
+  try {
+    if (keepMs > 0) await sleep(Math.min(keepMs, drainMs), undefined, { signal: revoked });
+    await instance.whenIdle(time.signal);
+    // One that belongs to somebody else may have other hosts.
+    if (!launched.owned || instance.state !== 'draining') return;
+    onTold();
+    const bounds = { signal: time.signal };
+    for await (const { inFlight } of instance.client.stream(
+      contract.lifecycle.drain,
+      { reason: why },
+      bounds,
+    )) {
+      if (inFlight === 0) return;
+      log.debug({ plugin: instance.plugin, inFlight }, 'plugin drains');
+    }
+  } finally {
+    clearTimeout(timer);
+    revoked.removeEventListener('abort', give);
   }
 }

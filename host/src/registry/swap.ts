@@ -29,9 +29,11 @@ export interface SwapResult {
   readonly to: string;
   /** Milliseconds from the beginning to standby: the old one served all the while. */
   readonly prepareMs: number;
-  /** Milliseconds of the commit itself. */
+  /** Milliseconds of the exchange itself: one synchronous step. */
   readonly commitMs: number;
-  /** What decided for or against a canary, in one line; empty without one. */
+  /** Milliseconds without an instance, in which requests waited; 0 for an overlapping swap. */
+  readonly pauseMs: number;
+  /** What decided for a canary, in one line; empty without one. */
   readonly verdict: string;
 }
 
@@ -48,58 +50,49 @@ export async function swap(slot: PluginSlot, plan: SwapPlan): Promise<SwapResult
   const source = plan.source ?? slot.source;
   const old = slot.active;
   const mode = source.swapMode ?? (old === undefined ? 'overlap' : announcedMode(old));
-  if (mode === 'exclusive' && old !== undefined) return swapExclusive(slot, source, old, plan, startedAt);
+  if (mode === 'exclusive') return swapExclusive(slot, source, plan, startedAt);
   const launched = await slot.launch(source, plan.signal);
   let verdict = '';
   try {
     if (old !== undefined) validate(old, launched.instance);
-    if (plan.canaryShare !== undefined && old !== undefined)
+    if (plan.canaryShare !== undefined && old !== undefined) {
       verdict = await prove(slot, launched, old, plan.canaryShare, plan);
+    }
     if (plan.signal.aborted) throw GatewayError.from(plan.signal.reason);
+    const prepareMs = performance.now() - startedAt;
+    const { old: replaced, commitMs } = slot.commit(launched, plan.bakeMs);
+    slot.forgive();
+    return { ...between(slot, replaced, launched.instance), prepareMs, commitMs, pauseMs: 0, verdict };
   } catch (thrown) {
-    await discard(slot, launched, GatewayError.from(thrown));
+    await slot.discard(launched, GatewayError.from(thrown).message);
     throw thrown;
   }
-  const prepareMs = performance.now() - startedAt;
-  const before = performance.now();
-  slot.source = source;
-  slot.commit(launched, plan.bakeMs);
-  return {
-    ...between(slot, old, launched.instance),
-    prepareMs,
-    commitMs: performance.now() - before,
-    verdict,
-  };
 }
 
 /** Drains the old one first: requests wait. What cannot start is replaced by the old one again. */
 async function swapExclusive(
   slot: PluginSlot,
   source: PluginSource,
-  old: PluginInstance,
   plan: SwapPlan,
   startedAt: number,
 ): Promise<SwapResult> {
-  const before = slot.source;
-  await slot.stop('replaced', before.drainTimeoutMs, 'starting');
-  const pause = performance.now();
+  const { source: before, active: old } = slot;
+  await slot.vacate('replaced', before.drainTimeoutMs, 'starting');
+  const pausedAt = performance.now();
   try {
     const launched = await slot.launch(source, plan.signal);
     try {
-      validate(old, launched.instance);
+      if (old !== undefined) validate(old, launched.instance);
+      const { commitMs } = slot.commit(launched);
+      slot.forgive();
+      const now = performance.now();
+      const pauseMs = now - pausedAt;
+      const prepareMs = now - startedAt;
+      return { ...between(slot, old, launched.instance), prepareMs, commitMs, pauseMs, verdict: '' };
     } catch (thrown) {
-      await discard(slot, launched, GatewayError.from(thrown));
+      await slot.discard(launched, GatewayError.from(thrown).message);
       throw thrown;
     }
-    slot.source = source;
-    slot.commit(launched);
-    const now = performance.now();
-    return {
-      ...between(slot, old, launched.instance),
-      prepareMs: now - startedAt,
-      commitMs: now - pause,
-      verdict: '',
-    };
   } catch (thrown) {
     slot.source = before;
     slot.start();
@@ -136,6 +129,9 @@ function refused(next: PluginInstance, why: string): GatewayError {
   );
 }
 
+/** How often a canary is looked at, in milliseconds. */
+const judgeEveryMs = 20;
+
 /** Gives the candidate its share of the traffic and judges it; throws when it does worse. */
 async function prove(
   slot: PluginSlot,
@@ -150,13 +146,17 @@ async function prove(
   slot.canary = { launched, share };
   const until = performance.now() + plan.canaryMs;
   while (performance.now() < until && instance.track.served < plan.canaryRequests) {
-    await sleep(20, undefined, { signal: AbortSignal.any([plan.signal, slot.closed]) });
+    await sleep(judgeEveryMs);
+    if (plan.signal.aborted) throw GatewayError.from(plan.signal.reason);
+    if (slot.closed.aborted) throw GatewayError.from(slot.closed.reason);
     const worse = judge(old, instance, plan.canaryRequests);
     if (worse !== undefined) throw refused(instance, worse);
   }
   const worse = judge(old, instance, Math.min(plan.canaryRequests, instance.track.served));
   if (worse !== undefined) throw refused(instance, worse);
-  return `${instance.track.served} requests, ${instance.track.failed} failed`;
+  const first = instance.track.firstToken(0.5);
+  const latency = first === undefined ? '' : `, first token after ${first.toFixed(0)} ms in the median`;
+  return `${instance.track.served} requests, ${instance.track.failed} failed${latency}`;
 }
 
 /** Why a canary is worse than the active instance, or undefined. */
@@ -174,19 +174,6 @@ function judge(old: PluginInstance, next: PluginInstance, enough: number): strin
     return `its first token takes ${is.toFixed(0)} ms in the median, the active one's ${was.toFixed(0)} ms`;
   }
   return undefined;
-}
-
-/** Puts away a candidate that is not to be. */
-async function discard(slot: PluginSlot, launched: Launched, why: GatewayError): Promise<void> {
-  const { instance } = launched;
-  if (slot.canary?.launched === launched) slot.canary = undefined;
-  if (instance.state === 'canary') {
-    await slot.retireInstance(instance, why.message, slot.source.drainTimeoutMs, 0);
-    return;
-  }
-  instance.apply('fail', why.message);
-  await launched.dispose(0);
-  instance.apply('exited');
 }
 
 function announcedMode(instance: PluginInstance): 'overlap' | 'exclusive' {

@@ -10,6 +10,11 @@ export interface PluginTransport {
   connect(signal: AbortSignal): Promise<void>;
   /** False when a connection is known to be down. */
   connected(): boolean;
+  /**
+   * Ends every open call with UNAVAILABLE and this message, for the caller to
+   * read; false when none was open. New calls are still possible.
+   */
+  cut(message: string): boolean;
   /** Ends all calls and the connections. */
   close(): void;
 }
