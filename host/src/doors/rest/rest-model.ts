@@ -15,7 +15,7 @@ const phases: Readonly<Record<number, string>> = {
   [ModelState_Phase.PHASE_FAILED]: 'failed',
 };
 
-const modalities = ['unknown', 'image', 'audio', 'video', 'document'] as const;
+const modalities: readonly string[] = ['unknown', 'image', 'audio', 'video', 'document'];
 
 /** A model with all that is known about it. What is unknown is left out, which is not the same as no. */
 export function restModel(entry: ModelEntry): object {
@@ -67,7 +67,7 @@ function capabilities({ capabilities: can }: Model): object | undefined {
     reasoning: can.reasoning,
     logprobs: can.logprobs,
     infill: can.infill,
-    input_modalities: can.inputModalities.map((one) => modalities[one as 0] ?? 'unknown'),
+    input_modalities: can.inputModalities.map((one) => modalities[one] ?? 'unknown'),
   });
 }
 
