@@ -23,6 +23,7 @@ interface Message {
 interface Open {
   readonly modern: boolean;
   readonly endless: boolean;
+  cancelled: boolean;
   readonly abort: AbortController;
   /** Resolves when the host has begun to answer, so that a cancel cannot overtake its request. */
   readonly begun: Promise<void>;
@@ -30,6 +31,7 @@ interface Open {
 
 const VERSION_KEY = 'io.modelcontextprotocol/protocolVersion';
 const INTERNAL = -32603;
+const MAX_OPEN = 4096;
 const CLOSE_MS = 1000;
 const RECONNECT_MS = 1000;
 
@@ -80,21 +82,26 @@ export class HostLink {
   }
 
   async #request(message: Message, id: Id): Promise<void> {
+    if (this.#open.size >= MAX_OPEN) {
+      await this.#fail(id, `more than ${MAX_OPEN} requests are open`);
+      return;
+    }
     const modern = versionOf(message) !== undefined;
     let begin: () => void = () => undefined;
     const begun = new Promise<void>((resolve) => (begin = resolve));
     const abort = new AbortController();
     const endless = message.method === 'subscriptions/listen';
-    this.#open.set(id, { modern, endless, abort, begun });
+    const open: Open = { modern, endless, cancelled: false, abort, begun };
+    this.#open.set(id, open);
     try {
       const response = await this.#post(message, abort.signal);
       begin();
       if (message.method === 'initialize' && response.ok) this.#remember(message, response);
-      if (!(await this.#relay(response, id)) && !abort.signal.aborted)
+      if (!(await this.#relay(response, id)) && !open.cancelled && !abort.signal.aborted)
         await this.#fail(id, `the host ended the answer before it was whole (HTTP ${response.status})`);
     } catch (thrown) {
       // What the client has cancelled gets no answer.
-      if (!abort.signal.aborted) await this.#fail(id, reasonOf(thrown, this.options.url));
+      if (!open.cancelled && !abort.signal.aborted) await this.#fail(id, reasonOf(thrown, this.options.url));
     } finally {
       begin();
       this.#open.delete(id);
@@ -113,9 +120,14 @@ export class HostLink {
           return;
         }
         await open?.begun;
+        // The host ends the stream without an answer: that is as it should be.
+        if (open) open.cancelled = true;
       }
       const response = await this.#post(message, this.#lifetime.signal);
       await response.body?.cancel();
+      // Nothing more may come of a request that is cancelled.
+      if (message.method === 'notifications/cancelled')
+        this.#open.get(message.params?.requestId as Id)?.abort.abort();
       if (message.method === 'notifications/initialized') void this.#listen();
     } catch (thrown) {
       this.options.logger.debug({ err: thrown }, 'a notification did not reach the host');

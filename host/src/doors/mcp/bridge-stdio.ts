@@ -48,7 +48,7 @@ export async function bridgeMcpStdio(options: BridgeOptions): Promise<void> {
       onMessage: (message) => link.send(message),
       onGarbage: (reason) => logger.warn({ reason }, 'ignored a line on standard input'),
       onEnd: () => {
-        callOff = clock.after(options.graceMs ?? 5000, finish);
+        callOff = clock.after(options.graceMs ?? 5000, finish, true);
         void link.idle().then(finish);
       },
       onBroken: finish,

@@ -106,8 +106,7 @@ export interface ResourceTemplateDefinition {
 
 /** What a resource holds: text or base64. */
 export type ResourceContents = { readonly uri: string; readonly mimeType?: string } & (
-  | { readonly text: string }
-  | { readonly blob: string }
+  { readonly text: string } | { readonly blob: string }
 );
 
 /** A prompt as a list shows it. */
@@ -130,8 +129,7 @@ export interface PromptResult {
 
 /** What a completion is asked for. */
 export type CompletionReference =
-  | { readonly type: 'prompt'; readonly name: string }
-  | { readonly type: 'resource'; readonly uri: string };
+  { readonly type: 'prompt'; readonly name: string } | { readonly type: 'resource'; readonly uri: string };
 
 /** What belongs to one call. */
 export interface McpCall {

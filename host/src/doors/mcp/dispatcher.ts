@@ -100,12 +100,6 @@ export class Dispatcher {
   ): Promise<Wire> {
     const { limits, clock, logger } = this.options;
     const abort = new AbortController();
-    const sources = [origin.signal, origin.exchange.signal];
-    const onAbort = (event: Event): void => abort.abort((event.target as AbortSignal).reason);
-    for (const source of sources) {
-      if (source.aborted) abort.abort(source.reason);
-      else source.addEventListener('abort', onAbort);
-    }
     let callOff: () => void = () => undefined;
     // Settled before the abort: what the tool makes of the abort comes too late to be the answer.
     const deadline = new Promise<ToolResult>((resolve) => {
@@ -119,6 +113,16 @@ export class Dispatcher {
       typeof token === 'string' || typeof token === 'number'
         ? new ProgressRelay(token, (params) => origin.notifyProgress(params), origin.exchange, limits, clock)
         : undefined;
+    const sources = [origin.signal, origin.exchange.signal];
+    const cancel = (source: AbortSignal): void => {
+      relay?.silence();
+      abort.abort(source.reason);
+    };
+    const onAbort = (event: Event): void => cancel(event.target as AbortSignal);
+    for (const source of sources) {
+      if (source.aborted) cancel(source);
+      else source.addEventListener('abort', onAbort);
+    }
     const { requestId, principal } = origin.exchange;
     const call: McpCall = {
       signal: abort.signal,

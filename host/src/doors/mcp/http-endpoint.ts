@@ -52,6 +52,8 @@ export interface McpDoor {
 
 const ALLOW = 'GET, POST, DELETE, OPTIONS';
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
+/** How long the door waits for readers when it closes. */
+const FLUSH_MS = 500;
 const MODERN = '2026-07-28';
 
 /** Opens the door. */
@@ -65,6 +67,8 @@ class Endpoint implements McpDoor {
   readonly #dispatcher: Dispatcher;
   readonly #legacy: LegacyAdapter;
   readonly #modern: ModernAdapter;
+  /** Exchanges that are under way. */
+  readonly #open = new Set<HttpExchange>();
   #closing = false;
 
   constructor(private readonly options: McpDoorOptions) {
@@ -99,9 +103,15 @@ class Endpoint implements McpDoor {
     this.#closing = true;
     const until = this.#clock.now() + graceMs;
     while (this.#dispatcher.running > 0 && this.#clock.now() < until)
-      await new Promise<void>((resolve) => this.#clock.after(20, resolve));
+      await new Promise<void>((resolve) => this.#clock.after(20, resolve, true));
     await this.#modern.close();
     await this.#legacy.close();
+    // The last words of streams are on their way.
+    const flushed = Promise.all([...this.#open].map((one) => new Promise<void>((done) => one.onEnd(done))));
+    let callOff: () => void = () => undefined;
+    const enough = new Promise<void>((resolve) => (callOff = this.#clock.after(FLUSH_MS, resolve, true)));
+    await Promise.race([flushed, enough]);
+    callOff();
   }
 
   async #handle(req: IncomingMessage, res: ServerResponse, requestId: string): Promise<void> {
@@ -147,10 +157,12 @@ class Endpoint implements McpDoor {
       headers: webHeaders(req),
       signal: exchange.signal,
     });
+    this.#open.add(exchange);
     try {
       const adapter = this.#adapterFor(request, body);
       await pump(await adapter.handle(request, body, exchange), res, exchange, this.#limits, this.#clock);
     } finally {
+      this.#open.delete(exchange);
       exchange.end();
     }
   }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { AjvJsonSchemaValidator } from '@modelcontextprotocol/sdk/validation/ajv';
 import type { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import { WebStandardStreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js';
+import { LATEST_PROTOCOL_VERSION, SUPPORTED_PROTOCOL_VERSIONS } from '@modelcontextprotocol/sdk/types.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { HttpExchange } from './exchange.js';
 import { rpcError } from './http-answers.js';
@@ -16,7 +17,7 @@ interface Session {
   readonly principal: string | undefined;
   readonly server: Server;
   readonly transport: WebStandardStreamableHTTPServerTransport;
-  version: string;
+  readonly version: string;
   /** Requests and streams that are open now. */
   open: number;
   /** Of `open`, those that only listen. */
@@ -89,12 +90,11 @@ export class LegacyAdapter {
       principal: exchange.principal,
       server,
       transport,
-      version: LAST_WITH_BATCHES,
+      version: negotiated(body),
       open: 0,
       listening: 0,
       lastUsed: clock.now(),
     };
-    Object.assign(transport, { setProtocolVersion: (version: string) => void (session.version = version) });
     // The transport's type does not know of exactOptionalPropertyTypes.
     await server.connect(transport as Parameters<Server['connect']>[0]);
     this.#sessions.set(id, session);
@@ -104,12 +104,7 @@ export class LegacyAdapter {
     return response;
   }
 
-  async #serve(
-    session: Session,
-    request: Request,
-    body: unknown,
-    exchange: HttpExchange,
-  ): Promise<Response> {
+  async #serve(session: Session, request: Request, body: unknown, exchange: HttpExchange): Promise<Response> {
     const listening = request.method === 'GET' ? 1 : 0;
     session.open += 1;
     session.listening += listening;
@@ -166,6 +161,15 @@ export class LegacyAdapter {
   #tellAll(tell: (server: Server) => Promise<void>): void {
     for (const { server } of this.#sessions.values()) void tell(server).catch(() => undefined);
   }
+}
+
+/** The revision that the server will choose for this `initialize`. */
+function negotiated(body: unknown): string {
+  const { params } = body as { params?: { protocolVersion?: unknown } };
+  const wanted = params?.protocolVersion;
+  return typeof wanted === 'string' && SUPPORTED_PROTOCOL_VERSIONS.includes(wanted)
+    ? wanted
+    : LATEST_PROTOCOL_VERSION;
 }
 
 function isInitialize(body: unknown): boolean {

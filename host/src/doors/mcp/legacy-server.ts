@@ -1,4 +1,5 @@
 import { Server } from '@modelcontextprotocol/sdk/server/index.js';
+import { WebStandardStreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js';
 import type { RequestHandlerExtra } from '@modelcontextprotocol/sdk/shared/protocol.js';
 import {
   CallToolRequestSchema,
@@ -66,9 +67,22 @@ export function createLegacyServer(dispatcher: Dispatcher, validator: AjvJsonSch
   // The SDK takes a request id of 0 for none and would not cancel it.
   server.setNotificationHandler(CancelledNotificationSchema, async (notification) => {
     const { requestId, reason } = notification.params;
-    if (requestId !== undefined) server['_requestHandlerAbortControllers'].get(requestId)?.abort(reason);
+    if (requestId === undefined) return;
+    server['_requestHandlerAbortControllers'].get(requestId)?.abort(reason);
+    endStreamOf(server, requestId);
   });
   return server;
+}
+
+/** A cancelled request gets no answer: its stream would stay open, and on the books, for ever. */
+function endStreamOf(server: Server, requestId: string | number): void {
+  const { transport } = server;
+  if (!(transport instanceof WebStandardStreamableHTTPServerTransport)) return;
+  const streams = transport['_requestToStreamMapping'];
+  const stream = streams.get(requestId);
+  const isShared = [...streams].some(([id, other]) => other === stream && id !== requestId);
+  if (!isShared) transport.closeSSEStream(requestId);
+  streams.delete(requestId);
 }
 
 function origin(extra: Extra): CallOrigin {

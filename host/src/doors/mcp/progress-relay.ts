@@ -60,6 +60,14 @@ export class ProgressRelay {
     else this.#flushSoon();
   };
 
+  /** Says nothing more: the request is cancelled. */
+  silence(): void {
+    this.#closed = true;
+    this.#pending = '';
+    this.#callOffFlush?.();
+    this.#callOffHeartbeat?.();
+  }
+
   /** Sends what is pending and nothing after: a report must not follow the result. */
   async close(): Promise<void> {
     if (!this.#closed) {

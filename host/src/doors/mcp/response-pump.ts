@@ -32,6 +32,7 @@ export async function pump(
     const bytes = Buffer.from(await response.arrayBuffer());
     res.setHeader('content-length', bytes.length);
     res.end(bytes);
+    await reached('finish', res, exchange, limits, clock);
     return;
   }
   // A client waits for the headers to know that its stream is open.
@@ -42,31 +43,33 @@ export async function pump(
   try {
     for (let next = await reader.read(); !next.done; next = await reader.read()) {
       const chunk = next.value as Uint8Array;
-      if (!res.write(chunk)) await drained(res, exchange, limits, clock);
+      if (!res.write(chunk)) await reached('drain', res, exchange, limits, clock);
       // A comment that keeps the connection alive is not one of our messages.
       if (chunk[0] !== COLON) exchange.delivered();
       if (res.destroyed) return;
     }
     res.end();
+    await reached('finish', res, exchange, limits, clock);
   } finally {
     res.off('close', gone);
     await reader.cancel().catch(() => undefined);
   }
 }
 
-/** Waits until the reader has caught up; one that takes nothing for too long is given up. */
-async function drained(
+/** Waits until the reader has caught up or taken all; one that takes nothing for too long is given up. */
+async function reached(
+  event: 'drain' | 'finish',
   res: ServerResponse,
   exchange: HttpExchange,
   limits: McpLimits,
   clock: Clock,
 ): Promise<void> {
-  if (res.destroyed) return;
+  if (res.destroyed || res.writableFinished) return;
   const abort = new AbortController();
   const callOff = clock.after(limits.stallMs, () => exchange.kill('the reader takes nothing'));
   const { signal } = abort;
   try {
-    await Promise.race([once(res, 'drain', { signal }), once(res, 'close', { signal })]);
+    await Promise.race([once(res, event, { signal }), once(res, 'close', { signal })]);
   } catch {
     // The connection broke: `close` has told everybody.
   } finally {

@@ -23,7 +23,9 @@ export class SchemaCompiler {
     if (validate === undefined) {
       // Dialect, ids and formats are not ours to insist on: a plugin may come with any.
       const { $schema: _dialect, $id: _id, ...plain } = schema;
-      validate = new Ajv2020({ strict: false, validateFormats: false, logger: false }).compile(plain);
+      validate = new Ajv2020({ strict: false, validateFormats: false, verbose: true, logger: false }).compile(
+        plain,
+      );
       const oldest = this.#compiled.keys().next();
       if (this.#compiled.size >= MAX_COMPILED && !oldest.done) this.#compiled.delete(oldest.value);
     } else this.#compiled.delete(key);

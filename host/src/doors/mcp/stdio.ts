@@ -194,6 +194,6 @@ class PipeTransport implements Transport {
   #drain(): void {
     this.#draining = true;
     if (this.#open.size === 0) this.finish();
-    else this.#callOffGrace = this.options.clock.after(this.options.graceMs, () => this.finish());
+    else this.#callOffGrace = this.options.clock.after(this.options.graceMs, () => this.finish(), true);
   }
 }

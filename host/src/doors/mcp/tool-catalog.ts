@@ -130,9 +130,12 @@ class CombinedCatalog implements ToolCatalog {
       { tool: name, requestId: call.requestId, broken },
       'a tool broke the schema of its own output',
     );
-    return textResult(`the tool ${name} answered with something that breaks its own output schema: ${broken}`, {
-      isError: true,
-    });
+    return textResult(
+      `the tool ${name} answered with something that breaks its own output schema: ${broken}`,
+      {
+        isError: true,
+      },
+    );
   }
 
   resources(): readonly ResourceDefinition[] {
@@ -175,7 +178,10 @@ class CombinedCatalog implements ToolCatalog {
       module.templates.some((template) => template.uriTemplate === reference.uri),
     );
     if (owner === undefined)
-      throw new McpCatalogError('invalid_params', `Unknown resource template: ${reference.uri.slice(0, 512)}`);
+      throw new McpCatalogError(
+        'invalid_params',
+        `Unknown resource template: ${reference.uri.slice(0, 512)}`,
+      );
     return (await owner.complete?.(reference.uri, argument, value)) ?? [];
   }
 

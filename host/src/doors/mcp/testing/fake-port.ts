@@ -38,7 +38,8 @@ export function fakePort(pieces: readonly string[] = ['Hello', ', ', 'world']): 
     },
     async generate(input, call, onDelta) {
       asked.push({ input, call });
-      if (input.model === 'missing') throw new FakeFailure('model_not_found', 'no model missing', 'model');
+      if (input.model.startsWith('missing'))
+        throw new FakeFailure('model_not_found', `no model ${input.model}`, 'model');
       if (input.model === 'bug') throw new TypeError('secret detail');
       if (input.model === 'hang') {
         onDelta?.('thinking');

@@ -41,7 +41,10 @@ export function generateInputOf(args: Args, model: string): GenerateInput {
   const further = (args.parameters as Args | undefined) ?? {};
   for (const name of Object.keys(further)) {
     if (Object.hasOwn(own, name))
-      throw new ArgumentError(`parameters.${name}`, `arguments.${name} is given twice; leave out arguments.parameters.${name}`);
+      throw new ArgumentError(
+        `parameters.${name}`,
+        `arguments.${name} is given twice; leave out arguments.parameters.${name}`,
+      );
   }
   return {
     model,

@@ -19,7 +19,10 @@ const description =
 
 /** `generate`, and `create_completion` for clients that know it by that name. */
 export function generateTools(port: InferencePort): ToolModule[] {
-  return [generateTool(port, 'generate', 'Generate text'), generateTool(port, 'create_completion', 'Create a completion')];
+  return [
+    generateTool(port, 'generate', 'Generate text'),
+    generateTool(port, 'create_completion', 'Create a completion'),
+  ];
 }
 
 function generateTool(port: InferencePort, name: string, title: string): ToolModule {
@@ -31,7 +34,10 @@ function generateTool(port: InferencePort, name: string, title: string): ToolMod
       inputSchema: {
         type: 'object',
         properties: {
-          model: { ...modelSchema, description: `${String(modelSchema.description)} Default: the default model.` },
+          model: {
+            ...modelSchema,
+            description: `${String(modelSchema.description)} Default: the default model.`,
+          },
           ...promptProperties,
           ...samplingProperties,
           ...strictnessProperties,

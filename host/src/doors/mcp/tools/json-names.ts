@@ -12,5 +12,7 @@ export function snakeObject(value: object): Record<string, unknown> {
 
 function snake(name: string): string {
   // Only names of fields: a key that is data (a model, a metric) is left as it is.
-  return /^[a-z][A-Za-z0-9]*$/.test(name) ? name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`) : name;
+  return /^[a-z][A-Za-z0-9]*$/.test(name)
+    ? name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+    : name;
 }

@@ -17,7 +17,12 @@ export function inferenceResources(port: InferencePort): ResourceModule {
   return {
     resources: [
       resource('models://list', 'models', 'Models', 'All models that can be used now.'),
-      resource('config://providers', 'providers', 'Providers', 'The plugins and their state, without secrets.'),
+      resource(
+        'config://providers',
+        'providers',
+        'Providers',
+        'The plugins and their state, without secrets.',
+      ),
       resource('stats://usage', 'usage', 'Usage', 'Requests, tokens and errors since the host started.'),
     ],
     templates: [

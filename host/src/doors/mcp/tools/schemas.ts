@@ -4,7 +4,8 @@ import type { JsonSchema } from '../catalog.js';
 const model: JsonSchema = {
   type: 'string',
   maxLength: 512,
-  description: 'A model by its full name (plugin/model), an alias, or its bare name when that is unique. See list_models.',
+  description:
+    'A model by its full name (plugin/model), an alias, or its bare name when that is unique. See list_models.',
 };
 
 const message: JsonSchema = {
@@ -13,7 +14,8 @@ const message: JsonSchema = {
     role: { enum: ['system', 'developer', 'user', 'assistant', 'tool'] },
     content: {
       anyOf: [{ type: 'string' }, { type: 'null' }, { type: 'array', items: { type: 'object' } }],
-      description: 'Text, or parts such as {"type":"text","text":…} and {"type":"image_url","image_url":{"url":…}}.',
+      description:
+        'Text, or parts such as {"type":"text","text":…} and {"type":"image_url","image_url":{"url":…}}.',
     },
     name: { type: 'string' },
     tool_calls: { type: 'array', items: { type: 'object' } },
