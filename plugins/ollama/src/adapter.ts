@@ -149,7 +149,9 @@ export function ollamaPlugin(
 
 /** A look at Ollama that took longer than `listTimeoutMs` is a fault of Ollama's, not of the caller. */
 function outOfTime(error: unknown, { client, config }: Backend): unknown {
-  if (!(error instanceof DOMException) || error.name !== 'TimeoutError') return error;
+  if (typeof error !== 'object' || error === null || !('name' in error) || error.name !== 'TimeoutError') {
+    return error;
+  }
   return new PluginError(
     'UPSTREAM_TIMEOUT',
     `Ollama at ${client.baseUrl} did not answer within ${config.listTimeoutMs} ms`,

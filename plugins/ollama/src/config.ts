@@ -95,13 +95,14 @@ export function readAddress(given: string): URL | undefined {
   const [, scheme, rest = ''] = /^(?:([a-z][a-z0-9+.-]*):\/\/)?(.*)$/is.exec(trimmed) ?? [];
   if (scheme !== undefined && !/^https?$/i.test(scheme)) return undefined;
   const [authority, path] = splitOnce(rest, '/');
+  if (authority.includes('@')) return undefined;
   let { host, port } = splitAuthority(authority);
   if (host === '' || host === '0.0.0.0' || host === '::') host = host === '::' ? '::1' : '127.0.0.1';
   if (host.includes(':')) host = `[${host}]`;
   if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) port = scheme === undefined ? '11434' : '';
   try {
     const url = new URL(`${scheme ?? 'http'}://${host}${port === '' ? '' : `:${port}`}/${path}`);
-    if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') return undefined;
+    if (url.search !== '' || url.hash !== '') return undefined;
     url.pathname = url.pathname.replace(/\/+$/, '');
     return url;
   } catch {

@@ -106,8 +106,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   readonly #onAbort = (): void => {
-    const reason: unknown = this.#signal.reason;
-    this.#fail(reason instanceof Error ? reason : new DOMException('the caller has left', 'AbortError'));
+    this.#fail(this.#signal.reason as Error);
   };
 
   #fail(error: Error): void {

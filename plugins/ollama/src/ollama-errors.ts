@@ -54,6 +54,7 @@ const words: readonly (readonly [RegExp, ErrorReason])[] = [
     /image input is not supported|audio input is not supported|missing data required for image/i,
     'UNSUPPORTED_PARAMETER',
   ],
+  [/does not support (chat|generate|embeddings)/i, 'UNSUPPORTED_OPERATION'],
   [/does not support|no longer supported/i, 'UNSUPPORTED_PARAMETER'],
   [/option ".*" must be of type|invalid option|invalid model name/i, 'INVALID_REQUEST'],
   [
@@ -135,10 +136,11 @@ const unreachable = new Set([
 ]);
 
 function codeOf(error: unknown): string | undefined {
-  if (!(error instanceof Error)) return undefined;
+  // By shape and not by class: errors of Node's own may come from another realm.
+  if (typeof error !== 'object' || error === null) return undefined;
   if ('code' in error && typeof error.code === 'string') return error.code;
-  if (error instanceof AggregateError) return codeOf(error.errors[0]);
-  return codeOf(error.cause);
+  if ('errors' in error && Array.isArray(error.errors)) return codeOf(error.errors[0]);
+  return 'cause' in error ? codeOf(error.cause) : undefined;
 }
 
 /** Marks the error of an Ollama that does not run. */
