@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
 import { bridgeMcpStdio } from './bridge-stdio.js';
-import { initializeRequest, modernRequest, startDoor, until, type Json } from './testing/door-server.js';
+import { initializeRequest, modernRequest, startDoor, until, type Message } from './testing/door-server.js';
 import { memoryLogger } from './testing/fake-port.js';
 import type { ToolModule } from './tool-catalog.js';
 
@@ -11,19 +11,19 @@ function bridge(url: string, graceMs = 5000) {
   let text = '';
   stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
   const served = bridgeMcpStdio({ url, logger: memoryLogger(), stdin, stdout, graceMs });
-  const messages = (): Json[] =>
+  const messages = (): Message[] =>
     text
       .split('\n')
       .slice(0, -1)
-      .map((line) => JSON.parse(line));
+      .map((line) => JSON.parse(line) as Message);
   return {
     stdin,
     served,
     messages,
     send: (message: object) => stdin.write(`${JSON.stringify(message)}\n`),
-    answer: async (id: unknown): Promise<Json> => {
+    answer: async (id: unknown): Promise<Message> => {
       await until(() => messages().some((one) => one.id === id && !one.method), `${String(id)} is answered`);
-      return messages().find((one) => one.id === id);
+      return messages().find((one) => one.id === id && !one.method) as Message;
     },
   };
 }
@@ -95,7 +95,7 @@ describe('stdio over a host that runs already', () => {
     client.send(modernRequest('resources/read', { uri: 'models://ü 😀' }, 'r'));
     expect((await client.answer('r')).error).toMatchObject({
       code: -32602,
-      message: expect.stringContaining('no model ü 😀') as string,
+      message: expect.stringContaining('no model ü 😀'),
     });
     client.stdin.end();
     await client.served;
@@ -142,7 +142,7 @@ describe('stdio over a host that runs already', () => {
     client.send(initializeRequest);
     expect((await client.answer(0)).error).toMatchObject({
       code: -32603,
-      message: expect.stringContaining('does not answer') as string,
+      message: expect.stringContaining('does not answer'),
     });
     client.stdin.end();
     await client.served;

@@ -4,7 +4,7 @@ import { HostLink } from './bridge-link.js';
 import { systemClock, type Clock } from './clock.js';
 import { LinePipe } from './line-pipe.js';
 import { defaultLimits } from './limits.js';
-import { guardStdout } from './stdout-guard.js';
+import { guardStdout, unguarded } from './stdout-guard.js';
 
 /** What the bridge needs. */
 export interface BridgeOptions {
@@ -30,7 +30,8 @@ export interface BridgeOptions {
 export async function bridgeMcpStdio(options: BridgeOptions): Promise<void> {
   const { logger, signal } = options;
   const clock = options.clock ?? systemClock;
-  const guard = options.stdout === undefined ? guardStdout(process.stdout, process.stderr) : undefined;
+  const guard =
+    options.stdout === undefined ? guardStdout(process.stdout, process.stderr) : unguarded(options.stdout);
   let finish: () => void = () => undefined;
   const finished = new Promise<void>((resolve) => (finish = resolve));
   const link = new HostLink({
@@ -43,7 +44,7 @@ export async function bridgeMcpStdio(options: BridgeOptions): Promise<void> {
   let callOff: (() => void) | undefined;
   const pipe = new LinePipe(
     options.stdin ?? process.stdin,
-    guard?.stream ?? (options.stdout as Writable),
+    guard.stream,
     {
       onMessage: (message) => link.send(message),
       onGarbage: (reason) => logger.warn({ reason }, 'ignored a line on standard input'),
@@ -65,6 +66,6 @@ export async function bridgeMcpStdio(options: BridgeOptions): Promise<void> {
     callOff?.();
     signal?.removeEventListener('abort', finish);
     pipe.close();
-    guard?.restore();
+    guard.restore();
   }
 }

@@ -11,6 +11,7 @@ import {
   startDoor,
   until,
   type Json,
+  type Message,
 } from './testing/door-server.js';
 import { fakePort, memoryLogger } from './testing/fake-port.js';
 import type { ToolModule } from './tool-catalog.js';
@@ -24,7 +25,7 @@ const call = (name: string, args: Json, meta?: Json) => ({
 async function connect(url: string): Promise<Client> {
   const client = new Client({ name: 'test', version: '1' });
   const transport = new StreamableHTTPClientTransport(new URL(url));
-  await client.connect(transport as Parameters<Client['connect']>[0]);
+  await client.connect(transport);
   return client;
 }
 
@@ -90,10 +91,10 @@ describe('the way in', () => {
         headers: { 'content-type': 'application/json' },
         body: ReadableStream.from(chunks),
         duplex: 'half',
-      } as RequestInit);
+      });
     expect((await send([new Uint8Array(1500).fill(32), new Uint8Array(1500).fill(32)])).status).toBe(413);
     const response = await send([Buffer.from('"'), new Uint8Array([0xff, 0xfe]), Buffer.from('"')]);
-    expect([response.status, ((await response.json()) as Json).error.code]).toEqual([400, -32700]);
+    expect([response.status, ((await response.json()) as Message).error.code]).toEqual([400, -32700]);
   });
 
   it('answers other methods with 405 and what is allowed', async () => {
@@ -147,8 +148,8 @@ const eras = {
   '2026-07-28': (server: Awaited<ReturnType<typeof startDoor>>) =>
     Promise.resolve(
       (method: string, params: Json, extra: { id?: string | number; signal?: AbortSignal } = {}) => {
-        const { _meta, ...rest } = params;
-        return server.modern(method, rest, { ...extra, meta: _meta });
+        const { _meta, ...rest } = params as Json & { _meta?: Json };
+        return server.modern(method, rest, { ...extra, ...(_meta ? { meta: _meta } : {}) });
       },
     ),
 };
@@ -167,7 +168,7 @@ describe.each(Object.entries(eras))('revision %s', (version, begin) => {
     let cursor: string | undefined;
     do {
       const { result } = await answerOf(send('tools/list', cursor === undefined ? {} : { cursor }));
-      names.push(...result.tools.map((tool: Json) => tool.name));
+      names.push(...result.tools.map((tool) => tool.name));
       cursor = result.nextCursor;
     } while (cursor !== undefined && names.length < 20);
     expect(names).toEqual(server.catalog.tools().map((tool) => tool.name));
@@ -181,13 +182,13 @@ describe.each(Object.entries(eras))('revision %s', (version, begin) => {
     const messages = await messagesOf(
       await send('tools/call', call('generate', { prompt: 'hi' }, { progressToken: 'p' })),
     );
-    const result = messages.pop();
-    expect(result.result.content).toEqual([{ type: 'text', text: pieces.join('') }]);
-    expect(result.result.structuredContent.finish_reason).toBe('stop');
+    const result = messages.pop()?.result;
+    expect(result?.content).toEqual([{ type: 'text', text: pieces.join('') }]);
+    expect(result?.structuredContent.finish_reason).toBe('stop');
     expect(messages.length).toBeGreaterThan(5);
     expect(messages.every((one) => one.method === 'notifications/progress')).toBe(true);
     expect(messages.map((one) => one.params.message).join('')).toBe(pieces.join(''));
-    const progress = messages.map((one) => one.params.progress as number);
+    const progress = messages.map((one) => one.params.progress);
     expect(progress).toEqual([...progress].sort((a, b) => a - b));
     expect(new Set(progress).size).toBe(progress.length);
   });
@@ -208,7 +209,7 @@ describe.each(Object.entries(eras))('revision %s', (version, begin) => {
     expect((await answerOf(send('tools/call', call('nope', {})))).error).toMatchObject({ code: -32602 });
     const { result } = await answerOf(send('tools/call', call('generate', { prompt: 7 })));
     expect(result.isError).toBe(true);
-    expect(result.content[0].text).toBe('arguments.prompt must be string');
+    expect(result.content[0]?.text).toBe('arguments.prompt must be string');
   });
 
   it('a fault of the host is an opaque -32603, logged under its id', async () => {
@@ -219,7 +220,7 @@ describe.each(Object.entries(eras))('revision %s', (version, begin) => {
     );
     expect(error.code).toBe(-32603);
     expect(error.message).not.toContain('secret');
-    const id = /[0-9a-f-]{36}/.exec(error.message as string)?.[0] ?? 'none';
+    const id = /[0-9a-f-]{36}/.exec(error.message)?.[0] ?? 'none';
     expect(logger.lines.some((line) => line.includes(id))).toBe(true);
   });
 
@@ -227,15 +228,15 @@ describe.each(Object.entries(eras))('revision %s', (version, begin) => {
     await using server = await startDoor();
     const send = await begin(server);
     const { result } = await answerOf(send('resources/read', { uri: 'models://list' }));
-    expect(JSON.parse(result.contents[0].text as string).models).toHaveLength(2);
+    expect((JSON.parse(result.contents[0]?.text ?? '') as { models: unknown[] }).models).toHaveLength(2);
     const list = await answerOf(send('resources/list', {}));
-    expect(list.result.resources.map((one: Json) => one.uri)).toEqual([
+    expect(list.result.resources.map((one) => one.uri)).toEqual([
       'models://list',
       'config://providers',
       'stats://usage',
     ]);
     const templates = await answerOf(send('resources/templates/list', {}));
-    expect(templates.result.resourceTemplates[0].uriTemplate).toBe('models://{id}');
+    expect(templates.result.resourceTemplates[0]?.uriTemplate).toBe('models://{id}');
     const { error } = await answerOf(send('resources/read', { uri: 'models://nope' }));
     expect(error.code).toBe(version === '2026-07-28' ? -32602 : -32002);
     const completion = await answerOf(
@@ -269,7 +270,7 @@ describe.each(Object.entries(eras))('revision %s', (version, begin) => {
       (await begin(server))('tools/call', call('generate', { prompt: 'x', model: 'hang' })),
     );
     expect(result.isError).toBe(true);
-    expect(result.content[0].text).toContain('timed out');
+    expect(result.content[0]?.text).toContain('timed out');
     expect(server.port.asked[0]?.call.signal.aborted).toBe(true);
   });
 });
@@ -286,7 +287,7 @@ describe('revision 2026-07-28 alone', () => {
   it('refuses headers that contradict the body, another version and an unknown method', async () => {
     await using server = await startDoor();
     const wrong = await server.modern('tools/list', {}, { headers: { 'mcp-method': 'tools/call' } });
-    expect([wrong.status, ((await wrong.json()) as Json).error.code]).toEqual([400, -32020]);
+    expect([wrong.status, ((await wrong.json()) as Message).error.code]).toEqual([400, -32020]);
     const body = modernRequest('tools/list', {}, 1, {
       'io.modelcontextprotocol/protocolVersion': '2030-01-01',
     });
@@ -294,9 +295,9 @@ describe('revision 2026-07-28 alone', () => {
       'mcp-protocol-version': '2030-01-01',
       'mcp-method': 'tools/list',
     });
-    expect([later.status, ((await later.json()) as Json).error.code]).toEqual([400, -32022]);
+    expect([later.status, ((await later.json()) as Message).error.code]).toEqual([400, -32022]);
     const unknown = await server.modern('no/such');
-    expect([unknown.status, ((await unknown.json()) as Json).error.code]).toEqual([404, -32601]);
+    expect([unknown.status, ((await unknown.json()) as Message).error.code]).toEqual([404, -32601]);
   });
 
   it('tells a subscriber that the tools have changed and ends the stream when the door closes', async () => {

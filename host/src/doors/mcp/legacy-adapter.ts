@@ -1,3 +1,4 @@
+/* eslint-disable @typescript-eslint/no-deprecated -- the low-level server is meant here: the other takes no raw JSON Schema and converts per request */
 import { randomUUID } from 'node:crypto';
 import { AjvJsonSchemaValidator } from '@modelcontextprotocol/sdk/validation/ajv';
 import type { Server } from '@modelcontextprotocol/sdk/server/index.js';
@@ -96,7 +97,7 @@ export class LegacyAdapter {
       lastUsed: clock.now(),
     };
     // The transport's type does not know of exactOptionalPropertyTypes.
-    await server.connect(transport as Parameters<Server['connect']>[0]);
+    await server.connect(transport);
     this.#sessions.set(id, session);
     const response = await this.#serve(session, request, body, exchange);
     if (response.status === 200) this.#sweepLater();

@@ -1,3 +1,4 @@
+/* eslint-disable @typescript-eslint/no-deprecated -- the low-level server is meant here: the other takes no raw JSON Schema and converts per request */
 import { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import { WebStandardStreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js';
 import type { RequestHandlerExtra } from '@modelcontextprotocol/sdk/shared/protocol.js';
@@ -20,6 +21,14 @@ import type { CallOrigin, Dispatcher, Wire } from './dispatcher.js';
 import { carried } from './modern-adapter.js';
 
 type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
+
+/** What the SDK keeps to itself and we must reach; its version is pinned, and tests cancel request 0. */
+interface ServerInternals {
+  readonly _requestHandlerAbortControllers: Map<string | number, AbortController>;
+}
+interface TransportInternals {
+  readonly _requestToStreamMapping: Map<string | number, string>;
+}
 
 /** The code that revisions up to 2025-11-25 have for a resource that is not there. */
 const RESOURCE_NOT_FOUND = -32002;
@@ -65,10 +74,11 @@ export function createLegacyServer(dispatcher: Dispatcher, validator: AjvJsonSch
     );
   }
   // The SDK takes a request id of 0 for none and would not cancel it.
-  server.setNotificationHandler(CancelledNotificationSchema, async (notification) => {
+  server.setNotificationHandler(CancelledNotificationSchema, (notification) => {
     const { requestId, reason } = notification.params;
     if (requestId === undefined) return;
-    server['_requestHandlerAbortControllers'].get(requestId)?.abort(reason);
+    const { _requestHandlerAbortControllers: running } = server as unknown as ServerInternals;
+    running.get(requestId)?.abort(reason);
     endStreamOf(server, requestId);
   });
   return server;
@@ -78,7 +88,7 @@ export function createLegacyServer(dispatcher: Dispatcher, validator: AjvJsonSch
 function endStreamOf(server: Server, requestId: string | number): void {
   const { transport } = server;
   if (!(transport instanceof WebStandardStreamableHTTPServerTransport)) return;
-  const streams = transport['_requestToStreamMapping'];
+  const { _requestToStreamMapping: streams } = transport as unknown as TransportInternals;
   const stream = streams.get(requestId);
   const isShared = [...streams].some(([id, other]) => other === stream && id !== requestId);
   if (!isShared) transport.closeSSEStream(requestId);

@@ -1,3 +1,5 @@
+/* eslint-disable @typescript-eslint/no-deprecated -- the low-level server is meant here: the other takes no raw JSON Schema and converts per request */
+
 import { Server, type ServerContext } from '@modelcontextprotocol/server';
 import type { CallOrigin, Dispatcher, Era, Wire } from './dispatcher.js';
 import type { Exchange } from './exchange.js';
@@ -53,7 +55,8 @@ export function createModernServer(
   return server;
 }
 
-/** The dispatcher's messages are the protocol's by construction; tests hold them against the schema. */
+/** The dispatcher's messages are the protocol's; the SDK checks their shape before they go out. */
+// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the caller infers it
 function as<T>(message: Wire): T {
   return message as T;
 }

@@ -1,6 +1,6 @@
-import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { describe, expect, it } from '@jest/globals';
-import { initializeRequest, until, type Json } from './testing/door-server.js';
+import { initializeRequest, until, type Message } from './testing/door-server.js';
 
 const dist = new URL('../../../dist/doors/mcp/', import.meta.url).href;
 
@@ -27,11 +27,7 @@ const program = `
 `;
 
 function start() {
-  const child = spawn(process.execPath, [
-    '--input-type=module',
-    '-e',
-    program,
-  ]) as ChildProcessWithoutNullStreams;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program]);
   let out = '';
   let err = '';
   child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
@@ -70,7 +66,7 @@ describe('a process that serves MCP on stdio', () => {
     await until(() => server.lines().some((line) => line.includes('"id":1')), 'the call is answered');
     server.child.stdin.end();
     expect(await server.exit).toBe(0);
-    const messages: Json[] = server.lines().map((line) => JSON.parse(line));
+    const messages: Message[] = server.lines().map((line) => JSON.parse(line) as Message);
     expect(messages.every((message) => message.jsonrpc === '2.0')).toBe(true);
     expect(messages.map((message) => message.id ?? message.method)).toEqual([
       0,

@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
 import { serveMcpStdio } from './stdio.js';
-import { initializeRequest, modernRequest, until, type Json } from './testing/door-server.js';
+import { initializeRequest, modernRequest, until, type Message } from './testing/door-server.js';
 import { fakePort, memoryLogger } from './testing/fake-port.js';
 import { createToolCatalog, type ToolModule } from './tool-catalog.js';
 import { inferenceTools } from './tools/inference-tools.js';
@@ -30,11 +30,11 @@ function start(options: { graceMs?: number; stdin?: PassThrough } = {}) {
     signal: abort.signal,
     graceMs: options.graceMs ?? 5000,
   });
-  const messages = (): Json[] =>
+  const messages = (): Message[] =>
     text
       .split('\n')
       .slice(0, -1)
-      .map((line) => JSON.parse(line));
+      .map((line) => JSON.parse(line) as Message);
   return {
     port,
     logger,
@@ -44,9 +44,9 @@ function start(options: { graceMs?: number; stdin?: PassThrough } = {}) {
     served,
     messages,
     send: (message: object) => stdin.write(`${JSON.stringify(message)}\n`),
-    answer: async (id: unknown): Promise<Json> => {
+    answer: async (id: unknown): Promise<Message> => {
       await until(() => messages().some((one) => one.id === id && !one.method), `${String(id)} is answered`);
-      return messages().find((one) => one.id === id);
+      return messages().find((one) => one.id === id && !one.method) as Message;
     },
     addTool() {
       tools = [
@@ -138,7 +138,7 @@ describe('MCP on standard input and output', () => {
     pipe.send(legacyCall(1, 'alpha'));
     pipe.stdin.end();
     await pipe.served;
-    expect(pipe.messages().some((one) => one.id === 1 && one.result)).toBe(true);
+    expect(pipe.messages().some((one) => one.id === 1 && 'result' in one)).toBe(true);
   });
 
   it('does not wait for ever: after the grace the call is aborted', async () => {

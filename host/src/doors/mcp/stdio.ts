@@ -10,7 +10,7 @@ import type { Exchange } from './exchange.js';
 import { LinePipe } from './line-pipe.js';
 import { defaultLimits, type McpLimits } from './limits.js';
 import { createModernServer } from './modern-server.js';
-import { guardStdout } from './stdout-guard.js';
+import { guardStdout, unguarded } from './stdout-guard.js';
 
 /** What serving on standard input and output needs. */
 export interface McpStdioOptions {
@@ -36,10 +36,10 @@ export async function serveMcpStdio(options: McpStdioOptions): Promise<void> {
   const { catalog, logger, signal } = options;
   const limits = { ...defaultLimits, ...options.limits };
   const clock = options.clock ?? systemClock;
-  const guard = options.stdout === undefined ? guardStdout(process.stdout, process.stderr) : undefined;
-  const output = guard?.stream ?? (options.stdout as Writable);
+  const guard =
+    options.stdout === undefined ? guardStdout(process.stdout, process.stderr) : unguarded(options.stdout);
   const dispatcher = new Dispatcher({ catalog, logger, limits, clock });
-  const transport = new PipeTransport(options.stdin ?? process.stdin, output, {
+  const transport = new PipeTransport(options.stdin ?? process.stdin, guard.stream, {
     maxLineBytes: limits.bodyBytes,
     graceMs: options.graceMs ?? 5000,
     clock,
@@ -72,7 +72,7 @@ export async function serveMcpStdio(options: McpStdioOptions): Promise<void> {
     signal?.removeEventListener('abort', onAbort);
     for (const stop of stops) stop();
     transport.leave();
-    guard?.restore();
+    guard.restore();
   }
 }
 

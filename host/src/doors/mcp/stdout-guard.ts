@@ -13,16 +13,17 @@ export interface GuardedStdout {
  * among the messages breaks strict clients.
  */
 export function guardStdout(stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStream): GuardedStdout {
+  // eslint-disable-next-line @typescript-eslint/unbound-method -- bound below, and put back as it was
   const original = stdout.write;
-  const write = original.bind(stdout) as (chunk: Buffer, done: (error?: Error | null) => void) => boolean;
+  const write = original.bind(stdout);
   const stream = new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      write(chunk, done);
+    write(chunk: Buffer, encoding, done) {
+      write(chunk, encoding, done);
     },
   });
   const onError = (error: Error): void => void stream.destroy(error);
   stdout.on('error', onError);
-  stdout.write = stderr.write.bind(stderr) as typeof stdout.write;
+  stdout.write = stderr.write.bind(stderr);
   return {
     stream,
     restore() {
@@ -32,4 +33,9 @@ export function guardStdout(stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStre
       stdout.on('error', () => undefined);
     },
   };
+}
+
+/** An output that is nobody else's. */
+export function unguarded(stream: Writable): GuardedStdout {
+  return { stream, restore: () => undefined };
 }

@@ -7,9 +7,36 @@ import { inferenceTools } from '../tools/inference-tools.js';
 import { inferenceResources } from '../tools/resources.js';
 import { fakePort, memoryLogger, type FakePort } from './fake-port.js';
 
-/** A message of the protocol as tests look at it. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- tests look into answers of any shape
-export type Json = any;
+/** A JSON object that a test sends. */
+export type Json = Record<string, unknown>;
+
+/** A message as tests look at it: what is not there fails the test that asks for it. */
+export interface Message {
+  readonly jsonrpc: string;
+  readonly id?: string | number | null;
+  readonly method?: string;
+  readonly params: { readonly message: string; readonly progress: number };
+  readonly error: { readonly code: number; readonly message: string };
+  readonly result: {
+    readonly tools: readonly { readonly name: string }[];
+    readonly nextCursor?: string;
+    readonly content: readonly { readonly text: string }[];
+    readonly structuredContent: {
+      readonly text: string;
+      readonly finish_reason: string;
+      readonly model: string;
+    };
+    readonly isError?: boolean;
+    readonly contents: readonly { readonly text: string }[];
+    readonly resources: readonly { readonly uri: string }[];
+    readonly resourceTemplates: readonly { readonly uriTemplate: string }[];
+    readonly completion: { readonly values: readonly string[] };
+    readonly supportedVersions: readonly string[];
+    readonly capabilities: { readonly tools: unknown };
+    readonly protocolVersion: string;
+    readonly serverInfo: { readonly name: string };
+  };
+}
 
 /** A door on a port of its own. */
 export interface DoorServer extends AsyncDisposable {
@@ -117,7 +144,7 @@ export function modernRequest(method: string, params: Json, id: string | number,
 }
 
 function modernHeaders(method: string, params: Json): Record<string, string> {
-  const name: unknown = params.name ?? params.uri;
+  const name = params.name ?? params.uri;
   return {
     'mcp-protocol-version': '2026-07-28',
     'mcp-method': method,
@@ -126,20 +153,22 @@ function modernHeaders(method: string, params: Json): Record<string, string> {
 }
 
 /** Every message of an answer, whether JSON or an event stream. */
-export async function messagesOf(response: Response): Promise<Json[]> {
+export async function messagesOf(response: Response): Promise<Message[]> {
   if (response.headers.get('content-type')?.startsWith('text/event-stream') !== true) {
     const text = await response.text();
-    return text === '' ? [] : [JSON.parse(text)];
+    return text === '' ? [] : [JSON.parse(text) as Message];
   }
-  const messages: Json[] = [];
+  const messages: Message[] = [];
   for await (const data of eventData(response.body as unknown as AsyncIterable<Uint8Array>))
-    messages.push(JSON.parse(data));
+    messages.push(JSON.parse(data) as Message);
   return messages;
 }
 
 /** The last message of an answer: the response itself. */
-export async function answerOf(response: Promise<Response>): Promise<Json> {
-  return (await messagesOf(await response)).at(-1);
+export async function answerOf(response: Promise<Response>): Promise<Message> {
+  const answer = (await messagesOf(await response)).at(-1);
+  if (answer === undefined) throw new Error('no answer');
+  return answer;
 }
 
 /** Waits until something is true; fails after five seconds. */

@@ -30,11 +30,13 @@ export function fakePort(pieces: readonly string[] = ['Hello', ', ', 'world']): 
   return {
     asked,
     models: () => Promise.resolve(fakeModels),
-    async model(id) {
+    model(id) {
       const found = fakeModels.find((model) => model.id === id || model.names?.includes(id) === true);
       if (!found)
-        throw new FakeFailure('model_not_found', `no model ${id}; did you mean demo/alpha?`, 'model');
-      return { ...found, quantization: 'Q4' };
+        return Promise.reject(
+          new FakeFailure('model_not_found', `no model ${id}; did you mean demo/alpha?`, 'model'),
+        );
+      return Promise.resolve({ ...found, quantization: 'Q4' });
     },
     async generate(input, call, onDelta) {
       asked.push({ input, call });

@@ -89,7 +89,7 @@ describe('the tools of the product', () => {
     const result = await setUp().call('generate', args);
     expect(result.isError).toBe(true);
     expect(result.structuredContent).toMatchObject({
-      error: { kind: 'invalid_request', message: expect.stringContaining(message) as string },
+      error: { kind: 'invalid_request', message: expect.stringContaining(message) },
     });
   });
 
