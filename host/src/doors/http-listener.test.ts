@@ -349,13 +349,12 @@ describe('closing', () => {
     expect(door.door.close(1)).toBe(closing);
     probe.write('host: localhost\r\n\r\n');
     await until(() => got.includes('unavailable'), 'the answer of the probe');
-    expect(got).toMatch(/^HTTP\/1\.1 503 /);
+    expect(got).toMatch(/^HTTP\/1\.1 503 [^]*connection: close/i);
     await expect(door.send('GET', '/livez')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
     door.inference.generations[0]?.push(text('done'));
     door.inference.generations[0]?.complete();
     const reply = await running;
     expect(reply.status).toBe(200);
-    expect(reply.headers.connection).toBe('close');
     await closing;
   });
 
