@@ -1,10 +1,6 @@
 #!/usr/bin/env node
 import { homedir } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import type { CreateHost } from './cli/host-port.js';
-
-// Loaded only by commands that run a host.
-const compositionRoot = './host.js';
 
 const args = process.argv.slice(2);
 if (args[0] === 'version' || args[0] === '--version' || args[0] === '-V') {
@@ -23,7 +19,8 @@ if (args[0] === 'version' || args[0] === '--version' || args[0] === '-V') {
     stderr: process.stderr,
     program: fileURLToPath(import.meta.url),
     execPath: process.execPath,
-    loadHost: async () => ((await import(compositionRoot)) as { createHost: CreateHost }).createHost,
+    // Only commands that run a host load it.
+    loadHost: async () => (await import('./host.js')).createHost,
   });
   // Something may still hold the process, such as an open connection: the work is done all the same.
   setTimeout(() => process.exit(), 500).unref();

@@ -51,7 +51,11 @@ export async function reachHost(session: Session): Promise<Reached> {
   const client = await findHost(session);
   if (client !== undefined) return { client };
   session.out.note('No host is running; starting one for this command. `outrigger serve` keeps one running.');
-  const { config } = await session.load({ 'server.host': '127.0.0.1', 'server.port': 0 }, session.quietLogs);
+  const { config, warnings } = await session.load(
+    { 'server.host': '127.0.0.1', 'server.port': 0 },
+    session.quietLogs,
+  );
+  for (const warning of warnings) session.out.note(`warning: ${warning}`);
   const createHost = await session.around.loadHost();
   const own = await createHost(config, { env: session.around.env });
   const stop = own.onStatus?.((event) => {
@@ -61,7 +65,9 @@ export async function reachHost(session: Session): Promise<Reached> {
   try {
     await own.start();
     const reached = { client: new HostClient(own.address.url, config.auth.apiKeys[0]), own };
-    await waitUntilReady(reached.client, session);
+    if (!(await waitUntilSettled(reached.client, 60_000))) {
+      session.out.note('Not every plugin is ready after a minute; going on without.');
+    }
     return reached;
   } catch (error) {
     await own.close(0);
@@ -83,17 +89,39 @@ export async function withHost<T>(session: Session, use: (reached: Reached) => P
   }
 }
 
-async function waitUntilReady(client: HostClient, session: Session): Promise<void> {
-  const deadline = performance.now() + 60_000;
-  while (performance.now() < deadline) {
-    const ready = await client.get('/readyz', AbortSignal.timeout(5000)).then(
-      () => true,
+// States of a plugin that is still on its way; in any other it has arrived or failed.
+const onTheWay = new Set([
+  'starting',
+  'discovered',
+  'connecting',
+  'negotiating',
+  'validating',
+  'warming',
+  'standby',
+]);
+
+/**
+ * Waits until every plugin of a host is active or has failed, so that its list
+ * of models is whole. Whether that was so within the time.
+ */
+export async function waitUntilSettled(
+  client: HostClient,
+  limitMs: number,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  const deadline = performance.now() + limitMs;
+  while (performance.now() < deadline && signal?.aborted !== true) {
+    const settled = await client.get('/mcp/v1/plugins', AbortSignal.timeout(5000)).then(
+      (answer) => {
+        const { plugins } = answer as { plugins?: readonly { state?: string }[] };
+        return (plugins ?? []).every(({ state }) => !onTheWay.has(state ?? ''));
+      },
       () => false,
     );
-    if (ready) return;
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    if (settled) return true;
+    await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  session.out.note('No plugin is ready after a minute; going on without.');
+  return false;
 }
 
 /** Our name stands at the top of the answer or one level below. */

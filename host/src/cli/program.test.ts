@@ -96,7 +96,7 @@ describe('chat', () => {
       stderr: expect.stringContaining('no model "m"; near: n'),
     });
     expect((await command(['chat', '--url', host.url])).code).toBe(2);
-    host.json('GET /mcp/v1/models', { models: [] });
+    host.json('GET /mcp/v1/models', { models: [] }).json('GET /mcp/v1/plugins', { plugins: [] });
     expect((await command(['chat', 'x', '--url', host.url])).stderr).toContain('the host has no model');
   });
 });
@@ -221,7 +221,13 @@ describe('the running host', () => {
   });
 
   it('is started for one command when there is none, and ended', async () => {
-    host.json('GET /mcp/v1/models', { models: [] }).json('GET /readyz', {});
+    let looks = 0;
+    host.json('GET /mcp/v1/models', { models: [] });
+    host.on('GET /mcp/v1/plugins', (response) => {
+      looks += 1;
+      const plugins = [{ state: 'active' }, { state: ['starting', 'warming'][looks - 1] ?? 'backoff' }];
+      response.end(JSON.stringify({ plugins }));
+    });
     const calls: string[] = [];
     const own: HostPort = {
       address: { host: '', port: 0, url: host.url },
@@ -237,6 +243,7 @@ describe('the running host', () => {
         }),
     });
     expect(stderr).toContain('No host is running');
+    expect(looks).toBe(3);
     expect({ code, calls }).toEqual({ code: 0, calls: ['127.0.0.1:0 warn', 'start', 'close'] });
   });
 });

@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline/promises';
 import type { Readable } from 'node:stream';
 import { Conversation, type Answer, type AnswerListener } from '../conversation.js';
 import { CliFailure } from '../failure.js';
-import { withHost, type Reached } from '../locate-host.js';
+import { waitUntilSettled, withHost, type Reached } from '../locate-host.js';
 import { printable, printableLines } from '../output.js';
 import type { Session } from '../session.js';
 import { chatModel } from './models.js';
@@ -40,7 +40,11 @@ async function chooseModel(
   if (named !== undefined) return named;
   const { config } = await session.load();
   if (config.models.default !== undefined) return config.models.default;
-  const first = chatModel(await client.get('/mcp/v1/models'));
+  let first = chatModel(await client.get('/mcp/v1/models'));
+  // A host that has just started knows its models when its plugins are there.
+  if (first === undefined && (await waitUntilSettled(client, 20_000))) {
+    first = chatModel(await client.get('/mcp/v1/models'));
+  }
   if (first === undefined) {
     throw new CliFailure('the host has no model', {
       hint: '`outrigger models pull SOURCE` fetches one; `outrigger plugins` shows what is wrong',

@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream';
 import { HostClient } from '../host-client.js';
 import type { HostPort } from '../host-port.js';
-import { findHost } from '../locate-host.js';
+import { findHost, waitUntilSettled } from '../locate-host.js';
 import { bridgeMcp } from '../mcp-bridge.js';
 import type { Session } from '../session.js';
 import { claimStdout } from '../stdout-claim.js';
@@ -9,6 +9,7 @@ import { stopSignals } from '../stop-signals.js';
 
 // Requests that came through a pipe may still be answered. A client that wants us gone sends a signal.
 const lingerMs = 5000;
+const settleMs = 4000;
 const maxLineBytes = 64 * 1024 * 1024;
 
 /** `mcp`: one MCP conversation on stdin and stdout. Nothing but JSON-RPC is ever written to stdout. */
@@ -40,9 +41,13 @@ async function ownHost(session: Session, output: Writable, signal: AbortSignal):
   const host: HostPort = await createHost(config, { env: around.env });
   try {
     await host.start();
+    const client = new HostClient(host.address.url, config.auth.apiKeys[0]);
+    // The first list of tools and models should be whole; a slow plugin is not waited for long.
+    await waitUntilSettled(client, settleMs, signal);
     if (host.serveStdio === undefined) {
-      await carry(session, new HostClient(host.address.url, config.auth.apiKeys[0]), output, signal);
+      await carry(session, client, output, signal);
     } else {
+      await client.close();
       await host.serveStdio({ input: around.stdin, output, signal });
     }
   } finally {
