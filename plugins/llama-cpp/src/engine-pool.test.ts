@@ -12,7 +12,13 @@ interface FakeEngine extends Engine {
 }
 
 /** A pool over engines that do nothing but note what happens to them. */
-function pool(options: { maxLoaded?: number; keepAliveMs?: number; start?: (model: string, signal: AbortSignal) => Promise<void> } = {}) {
+function pool(
+  options: {
+    maxLoaded?: number;
+    keepAliveMs?: number;
+    start?: (model: string, signal: AbortSignal) => Promise<void>;
+  } = {},
+) {
   const started: FakeEngine[] = [];
   const made = new EnginePool<{ slots?: number }>(
     async (model, _overrides, signal) => {
@@ -118,7 +124,9 @@ describe('EnginePool', () => {
   it('ends a load that is unloaded', async () => {
     const { pool: engines } = pool({
       start: (_model, signal) =>
-        new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error))),
+        new Promise((_resolve, reject) =>
+          signal.addEventListener('abort', () => reject(signal.reason as Error)),
+        ),
     });
     const waiting = engines.acquire('a', never);
     await turn();

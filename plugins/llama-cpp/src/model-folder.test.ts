@@ -28,7 +28,8 @@ const ids = ({ models }: FolderContents): string[] => models.map(({ id }) => id)
 describe('ModelFolders', () => {
   it('names models after their files and keeps names apart', async () => {
     await mkdir(join(root, 'b', 'c'), { recursive: true });
-    for (const name of ['one.gguf', 'Two.Q4_K_M.GGUF', 'b/one.gguf', 'b/c/one.gguf']) await writeFile(join(root, name), demo);
+    for (const name of ['one.gguf', 'Two.Q4_K_M.GGUF', 'b/one.gguf', 'b/c/one.gguf'])
+      await writeFile(join(root, name), demo);
     expect(ids(await folders([root]).refresh())).toEqual(
       expect.arrayContaining(['one', 'Two.Q4_K_M', 'b--one', 'b--c--one'].sort()),
     );
@@ -37,7 +38,8 @@ describe('ModelFolders', () => {
   it('passes over downloads in progress, hidden files, parts but the first, and what is no model', async () => {
     const projector = encodeGguf(new Map([['general.architecture', { type: 'string', value: 'clip' }]]), []);
     await writeFile(join(root, 'mmproj.gguf'), projector);
-    for (const name of ['a.gguf.part', '.hidden.gguf', 'a.txt', 'big-00002-of-00002.gguf']) await writeFile(join(root, name), demo);
+    for (const name of ['a.gguf.part', '.hidden.gguf', 'a.txt', 'big-00002-of-00002.gguf'])
+      await writeFile(join(root, name), demo);
     await writeFile(join(root, 'big-00001-of-00002.gguf'), demo);
     await writeFile(join(root, 'broken.gguf'), 'no');
     await writeFile(join(root, 'half.gguf'), demo.subarray(0, 60_000));

@@ -46,7 +46,9 @@ export class ModelFolders {
   #contents: FolderContents = { models: [], refused: [] };
   #timer: NodeJS.Timeout | undefined;
   #scan: Promise<void> | undefined;
-  #again = false;
+  /** When the timer fires, in milliseconds since the epoch. */
+  #due = Number.POSITIVE_INFINITY;
+  #notices = 0;
   #closed = false;
 
   /**
@@ -89,28 +91,31 @@ export class ModelFolders {
     await this.#scan?.catch(() => undefined);
   }
 
+  /** Looks again after so many milliseconds, or earlier when that is planned already: no stream of notices delays it. */
   #plan(wait: number): void {
-    if (this.#closed) return;
+    const due = Date.now() + wait;
+    if (this.#closed || (this.#timer !== undefined && this.#due <= due)) return;
     clearTimeout(this.#timer);
+    this.#due = due;
     this.#timer = setTimeout(() => void this.#tick(), wait);
     this.#timer.unref();
   }
 
   async #tick(): Promise<void> {
-    if (this.#scan !== undefined) {
-      this.#again = true;
-      return;
-    }
-    this.#again = false;
+    const seen = this.#notices;
     await this.refresh().catch(() => undefined);
-    this.#plan(this.#again ? SETTLE_MS : this.#rescanMs);
+    this.#timer = undefined;
+    this.#plan(this.#notices === seen ? this.#rescanMs : SETTLE_MS);
   }
 
   /** Without a watcher the rescan still finds everything, a little later. */
   #listen(folder: string): void {
     if (this.#closed || this.#watchers.has(folder)) return;
     try {
-      const watcher = watch(folder, { persistent: false }, () => this.#plan(SETTLE_MS));
+      const watcher = watch(folder, { persistent: false }, () => {
+        this.#notices++;
+        this.#plan(SETTLE_MS);
+      });
       const drop = (): void => {
         watcher.close();
         this.#watchers.delete(folder);

@@ -75,9 +75,12 @@ export class FakeHub implements AsyncDisposable {
     const [, owner, repo, , , ...rest] = (request.url ?? '').split('?')[0]?.split('/') ?? [];
     const name = [owner, repo, ...rest].join('/');
     const file = this.files.get(name);
-    if (file === undefined) return void response.writeHead(404, { 'x-error-code': 'EntryNotFound' }).end('Entry not found');
+    if (file === undefined)
+      return void response.writeHead(404, { 'x-error-code': 'EntryNotFound' }).end('Entry not found');
     if (file.token !== undefined && request.headers.authorization !== `Bearer ${file.token}`) {
-      return void response.writeHead(401, { 'x-error-code': 'GatedRepo' }).end('Access to model is restricted');
+      return void response
+        .writeHead(401, { 'x-error-code': 'GatedRepo' })
+        .end('Access to model is restricted');
     }
     const hash = file.announced ?? createHash('sha256').update(file.content).digest('hex');
     if (file.small === true) {

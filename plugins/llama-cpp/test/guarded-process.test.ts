@@ -42,7 +42,9 @@ describe('GuardedProcess', () => {
   });
 
   it('keeps only so much of what is said', async () => {
-    const loud = await run('i=0; while [ $i -lt 1000 ]; do echo "line $i"; i=$((i+1)); done; head -c 100000 /dev/zero');
+    const loud = await run(
+      'i=0; while [ $i -lt 1000 ]; do echo "line $i"; i=$((i+1)); done; head -c 100000 /dev/zero',
+    );
     await loud.exit;
     expect(loud.tail.lines.length).toBeLessThanOrEqual(200);
     expect(Math.max(...loud.tail.lines.map((line) => line.length))).toBeLessThanOrEqual(2_000);
@@ -73,7 +75,9 @@ describe('GuardedProcess', () => {
       const child = new GuardedProcess({ file: '/bin/sh', args: ['-c', 'sleep 1000 & echo $!; exec sleep 1000'],
         env: process.env, folder: ${JSON.stringify(own)}, onLine: (line) => console.log(child.pid, line) });
     `;
-    const owner = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const owner = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     const [chunk] = (await once(owner.stdout, 'data')) as [Buffer];
     const pids = chunk.toString().trim().split(' ').map(Number);
     expect(pids).toHaveLength(2);

@@ -76,7 +76,10 @@ describeWith('llama-server', 'LlamaServerEngine', ({ path }) => {
       expect(said.finish).toMatchObject([{ reason: 'stop' }]);
       expect(said.usage).toMatchObject({ inputTokens: 21, outputTokens: 31 });
     }
-    const completion = { input: { kind: 'completion', prompt: 'Hello' }, sampling: { maxTokens: 3 } } as const;
+    const completion = {
+      input: { kind: 'completion', prompt: 'Hello' },
+      sampling: { maxTokens: 3 },
+    } as const;
     const cut = await answer(engine, completion);
     expect([cut.text, cut.finish[0]?.reason]).toEqual(['This is the', 'length']);
     expect(await engine.countTokens(chat().input, soon())).toBe(21);
@@ -86,7 +89,10 @@ describeWith('llama-server', 'LlamaServerEngine', ({ path }) => {
   it('calls a tool, a tool of another name, and goes on after its answer', async () => {
     const engine = await start('demo-tools');
     const ask = (tools: ChatTool[], more: object = {}) =>
-      answer(engine, chat({ input: { kind: 'chat', messages: [{ role: 'user', content: 'hi' }], tools, ...more } }));
+      answer(
+        engine,
+        chat({ input: { kind: 'chat', messages: [{ role: 'user', content: 'hi' }], tools, ...more } }),
+      );
     const called = await ask([weather]);
     expect(called.finish).toMatchObject([{ reason: 'tool_calls' }]);
     expect(called.calls).toMatchObject([{ name: 'get_weather' }]);
@@ -101,7 +107,11 @@ describeWith('llama-server', 'LlamaServerEngine', ({ path }) => {
     const after = await ask([weather], {
       messages: [
         { role: 'user', content: 'hi' },
-        { role: 'assistant', content: null, toolCalls: [{ id: 'a', name: 'get_weather', arguments: '{"city":"Paris"}' }] },
+        {
+          role: 'assistant',
+          content: null,
+          toolCalls: [{ id: 'a', name: 'get_weather', arguments: '{"city":"Paris"}' }],
+        },
         { role: 'tool', toolCallId: 'a', content: 'sunny' },
       ],
     });
@@ -112,7 +122,11 @@ describeWith('llama-server', 'LlamaServerEngine', ({ path }) => {
     const engine = await start('demo');
     const schema = JSON.stringify({
       type: 'object',
-      properties: { colour: { enum: ['red', 'green'] }, n: { type: 'integer' }, tags: { type: 'array', items: { type: 'string' } } },
+      properties: {
+        colour: { enum: ['red', 'green'] },
+        n: { type: 'integer' },
+        tags: { type: 'array', items: { type: 'string' } },
+      },
       required: ['colour', 'n', 'tags'],
     });
     const said = await answer(engine, chat({ format: { kind: 'json-schema', schema } }));
@@ -141,19 +155,26 @@ describeWith('llama-server', 'LlamaServerEngine', ({ path }) => {
   it('embeds and chats on one server, and refuses to embed without', async () => {
     const engine = await start('demo-embed', { pooling: 'mean' });
     const { vectors, inputTokens } = await engine.embed(['hello world', 'hello there', 'zzz'], soon());
-    const dot = (a?: Float32Array, b?: Float32Array) => (a ?? []).reduce((sum, x, i) => sum + x * (b?.[i] ?? 0), 0);
+    const dot = (a: Float32Array = new Float32Array(), b: Float32Array = new Float32Array()): number =>
+      a.reduce((sum, x, i) => sum + x * (b[i] ?? 0), 0);
     expect(dot(vectors[0], vectors[0])).toBeCloseTo(1, 5);
     expect(dot(vectors[0], vectors[1])).toBeGreaterThan(dot(vectors[0], vectors[2]));
     expect(inputTokens).toBeGreaterThan(20);
     expect((await answer(engine, chat())).text).toBe(speechText('demo-embed'));
-    await expect(engine.embed(['word '.repeat(3_000)], soon())).rejects.toMatchObject({ kind: 'context_length' });
+    await expect(engine.embed(['word '.repeat(3_000)], soon())).rejects.toMatchObject({
+      kind: 'context_length',
+    });
     const plain = await start('demo');
     await expect(plain.embed(['x'], soon())).rejects.toMatchObject({ kind: 'unsupported' });
   });
 
   it('names the field that is wrong', async () => {
     const engine = await start('demo');
-    const wrong = (request: Parameters<typeof answer>[1]) => answer(engine, request).then(() => undefined, (error: unknown) => error);
+    const wrong = (request: Parameters<typeof answer>[1]) =>
+      answer(engine, request).then(
+        () => undefined,
+        (error: unknown) => error,
+      );
     expect(await wrong(chat({ sampling: { temperature: 'hot' as never } }))).toMatchObject({
       kind: 'invalid_request',
       details: { param: 'temperature' },
@@ -162,7 +183,9 @@ describeWith('llama-server', 'LlamaServerEngine', ({ path }) => {
       kind: 'context_length',
       details: { param: 'messages', contextLength: 8192 },
     });
-    expect(await wrong(chat({ format: { kind: 'json-schema', schema: '{"type":"nonsense"}' } }))).toMatchObject({
+    expect(
+      await wrong(chat({ format: { kind: 'json-schema', schema: '{"type":"nonsense"}' } })),
+    ).toMatchObject({
       kind: 'invalid_request',
       details: { param: 'response_format' },
     });
@@ -174,7 +197,7 @@ describeWith('llama-server', 'LlamaServerEngine', ({ path }) => {
 
   it('turns a kill in the middle of a stream into an error, and the next request works', async () => {
     const engine = await start('demo-loop', { contextLength: 65_536 });
-    const pid = (await engine.pid()) ?? 0;
+    const pid = engine.pid ?? 0;
     let heard = 0;
     const listening = (async () => {
       for await (const batch of engine.generate(chat(), soon())) {
@@ -182,10 +205,13 @@ describeWith('llama-server', 'LlamaServerEngine', ({ path }) => {
         if (heard > 20 && crashes.length === 0) process.kill(pid, 'SIGKILL');
       }
     })();
-    await expect(listening).rejects.toMatchObject({ kind: 'crashed', message: expect.stringContaining('SIGKILL') as unknown });
+    await expect(listening).rejects.toMatchObject({
+      kind: 'crashed',
+      message: expect.stringContaining('SIGKILL') as unknown,
+    });
     const again = await answer(engine, chat({ sampling: { maxTokens: 4 } }), AbortSignal.timeout(5_000));
     expect(again.text).toBe('This demo never ends:');
-    expect(await engine.pid()).not.toBe(pid);
+    expect(engine.pid).not.toBe(pid);
     expect(crashes[0]?.message).toContain('SIGKILL');
   });
 
@@ -196,7 +222,10 @@ describeWith('llama-server', 'LlamaServerEngine', ({ path }) => {
       kind: 'crashed',
       message: expect.stringContaining('SIGSEGV') as unknown,
     });
-    await until('another process answers', async () => (await engine.countTokens(chat().input, soon())) === 21);
+    await until(
+      'another process answers',
+      async () => (await engine.countTokens(chat().input, soon())) === 21,
+    );
   });
 
   it('frees the slot when the caller leaves, by the signal or by the loop', async () => {
@@ -215,7 +244,7 @@ describeWith('llama-server', 'LlamaServerEngine', ({ path }) => {
 
   it('stops under a live stream without waiting for it', async () => {
     const engine = await start('demo-loop', { contextLength: 65_536 });
-    const pid = (await engine.pid()) ?? 0;
+    const pid = engine.pid ?? 0;
     const stream = engine.generate(chat(), soon());
     await stream.next();
     const rest = (async () => {
@@ -229,14 +258,18 @@ describeWith('llama-server', 'LlamaServerEngine', ({ path }) => {
 
   it('tells the end of the context from the end of the allowance', async () => {
     const engine = await start('demo-loop', { contextLength: 256 });
-    expect((await answer(engine, chat())).finish).toMatchObject([{ reason: 'context_length', raw: 'length' }]);
-    expect((await answer(engine, chat({ sampling: { maxTokens: 9 } }))).finish).toMatchObject([{ reason: 'length' }]);
+    expect((await answer(engine, chat())).finish).toMatchObject([
+      { reason: 'context_length', raw: 'length' },
+    ]);
+    expect((await answer(engine, chat({ sampling: { maxTokens: 9 } }))).finish).toMatchObject([
+      { reason: 'length' },
+    ]);
   });
 
   it('works over TCP too, with a key that is in no argument', async () => {
     const engine = await start('demo', {}, { tcp: true });
     expect((await answer(engine, chat())).text).toBe(speechText('demo'));
-    const cmdline = await readFile(`/proc/${(await engine.pid()) ?? 0}/cmdline`, 'utf8').catch(() => '127.0.0.1');
+    const cmdline = await readFile(`/proc/${engine.pid ?? 0}/cmdline`, 'utf8').catch(() => '127.0.0.1');
     expect(cmdline).toContain('127.0.0.1');
     expect(cmdline).not.toContain('api-key');
   });

@@ -40,7 +40,9 @@ describe('download', () => {
     const { path, steps } = await pull();
     expect(await holdsAll(path)).toBe(true);
     expect(await readdir(folder)).toEqual(['tiny.gguf']);
-    expect(steps.map(({ status }) => status)).toEqual(expect.arrayContaining(['asking for the file', 'checking', 'done']));
+    expect(steps.map(({ status }) => status)).toEqual(
+      expect.arrayContaining(['asking for the file', 'checking', 'done']),
+    );
     expect(steps.at(-1)).toMatchObject({ totalBytes: content.length, completedBytes: content.length });
     expect(hub.requests[0]).toMatchObject({ method: 'HEAD', path: '/me/models/resolve/main/tiny.gguf' });
   });
@@ -70,7 +72,12 @@ describe('download', () => {
     const remote = hub.files.get('me/models/tiny.gguf');
     const leave = new AbortController();
     hub.breaks.push(400_000);
-    const begun = download(parseSource('hf:me/models/tiny.gguf', hub.endpoint), folder, undefined, leave.signal);
+    const begun = download(
+      parseSource('hf:me/models/tiny.gguf', hub.endpoint),
+      folder,
+      undefined,
+      leave.signal,
+    );
     // The first break is told; then the caller goes.
     for (;;) {
       const { done, value } = await begun.next();
@@ -99,13 +106,19 @@ describe('download', () => {
 
   it('refuses a file with the wrong checksum and throws it away', async () => {
     hub.put('me/models/tiny.gguf', { content, announced: 'a'.repeat(64) });
-    await expect(pull()).rejects.toMatchObject({ kind: 'checksum', message: expect.stringContaining('SHA-256') as unknown });
+    await expect(pull()).rejects.toMatchObject({
+      kind: 'checksum',
+      message: expect.stringContaining('SHA-256') as unknown,
+    });
     expect(await readdir(folder)).toEqual([]);
   });
 
   it('refuses what is no model', async () => {
     hub.put('me/models/tiny.gguf', { content: Buffer.from('<html>not a model</html>'.padEnd(4_000, ' ')) });
-    await expect(pull()).rejects.toMatchObject({ kind: 'checksum', message: expect.stringContaining('not a GGUF') as unknown });
+    await expect(pull()).rejects.toMatchObject({
+      kind: 'checksum',
+      message: expect.stringContaining('not a GGUF') as unknown,
+    });
     expect(await readdir(folder)).toEqual([]);
   });
 
@@ -118,7 +131,8 @@ describe('download', () => {
     hub.put('me/models/tiny.gguf', { content, token: 'hf_secret' });
     await expect(pull()).rejects.toMatchObject({ kind: 'denied' });
     await pull('hf:me/models/tiny.gguf', 'hf_secret');
-    const shown = (server: string) => hub.requests.filter((request) => request.server === server).map((r) => r.authorization);
+    const shown = (server: string) =>
+      hub.requests.filter((request) => request.server === server).map((r) => r.authorization);
     expect(shown('hub')).toContain('Bearer hf_secret');
     expect(shown('storage').length).toBeGreaterThan(0);
     expect(new Set(shown('storage'))).toEqual(new Set([undefined]));

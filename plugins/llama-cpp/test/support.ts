@@ -38,7 +38,11 @@ export function chat(more: Partial<GenerationRequest> = {}, content = 'hi'): Gen
 }
 
 /** Waits until something is so; fails after a while. */
-export async function until(what: string, condition: () => boolean | Promise<boolean>, ms = 15_000): Promise<void> {
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  ms = 15_000,
+): Promise<void> {
   const deadline = Date.now() + ms;
   while (!(await condition())) {
     if (Date.now() > deadline) throw new Error(`it did not come to be: ${what}`);

@@ -120,8 +120,8 @@ function starter(
     const { contextLength, slots, threads, pooling, extraArguments, capabilities } = settings;
     const started = performance.now();
     const note = { model: id, engine: found.kind, contextLength, slots, threads };
-    const loaded = (): void =>
-      log.info('model loaded', { ...note, ms: Math.round(performance.now() - started) });
+    const loaded = (more: object = {}): void =>
+      log.info('model loaded', { ...note, ...more, ms: Math.round(performance.now() - started) });
     if (found.kind === 'embedded') {
       const engine = await EmbeddedEngine.start(
         {
@@ -154,7 +154,7 @@ function starter(
       },
       signal,
     );
-    loaded();
+    loaded({ pid: engine.pid });
     return engine;
   };
 }

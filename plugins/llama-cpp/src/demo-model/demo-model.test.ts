@@ -20,7 +20,7 @@ function follow(variant: (typeof DEMO_VARIANTS)[number], from: string, most: num
   const vocabulary = new DemoVocabulary([...script.speech, ...(script.toolCall ?? [])]);
   const table = bigramTable(vocabulary, script);
   const said: string[] = [];
-  for (let token = vocabulary.id(from); said.length < most; ) {
+  for (let token = vocabulary.id(from); said.length < most;) {
     const best = [...(table.get(token) ?? [])].sort((a, b) => b[1] - a[1])[0];
     if (best === undefined || best[0] === vocabulary.endOfTurn) break;
     token = best[0];
@@ -31,8 +31,11 @@ function follow(variant: (typeof DEMO_VARIANTS)[number], from: string, most: num
 
 describe('demo models', () => {
   it('say what they are and what to do next, whatever token came before', () => {
-    expect(speechText('demo')).toMatch(/^This is the demo model of Outrigger, .* run: outrigger models pull hf:/);
-    for (const from of ['\n', 'x', '{', ' ', 'Z']) expect(follow('demo', from, 100).join('')).toBe(speechText('demo'));
+    expect(speechText('demo')).toMatch(
+      /^This is the demo model of Outrigger, .* run: outrigger models pull hf:/,
+    );
+    for (const from of ['\n', 'x', '{', ' ', 'Z'])
+      expect(follow('demo', from, 100).join('')).toBe(speechText('demo'));
   });
 
   it('call a tool after a newline and speak otherwise', () => {

@@ -16,7 +16,7 @@ import type {
   GenerationRequest,
 } from '../engine/engine.js';
 import { EngineError } from '../engine/errors.js';
-import { cannotEmbed } from '../engine/llama-server.js';
+import { cannotEmbed } from '../engine/embedding-wire.js';
 import { generateTokens } from './generation.js';
 import { promptTokens, renderChat } from './prompt.js';
 import { loadFailure, type EmbeddedRuntime } from './runtime.js';
@@ -137,7 +137,8 @@ export class EmbeddedEngine implements Engine {
     inputs: readonly (string | readonly number[])[],
     signal: AbortSignal,
   ): Promise<EmbeddingResult> {
-    if (!this.capabilities.embedding) throw cannotEmbed();
+    if (!this.capabilities.embedding)
+      throw cannotEmbed('use an embedding model, or llama-server with embeddings: true for it');
     this.#begin();
     const bound = AbortSignal.any([signal, this.#stopping.signal]);
     try {

@@ -47,7 +47,11 @@ export function unenforcedKeywords(schema: unknown, depth = 0): string[] {
     }
     const named = key === 'properties' || key === '$defs' || key === 'definitions';
     if (named && typeof value === 'object' && value !== null) {
-      found.push(...Object.values(value).flatMap((item) => unenforcedKeywords(item, depth + 1)));
+      found.push(
+        ...Object.values(value as Record<string, unknown>).flatMap((item) =>
+          unenforcedKeywords(item, depth + 1),
+        ),
+      );
     } else if (key === 'items' || key === 'anyOf' || key === 'oneOf' || key === 'additionalProperties') {
       found.push(...unenforcedKeywords(value, depth + 1));
     }
@@ -66,7 +70,7 @@ async function schemaGrammar(
   // Its type describes schemas known to the compiler; here they come from callers.
   const { grammar } = await runtime.llama.createGrammarForJsonSchema(schema as never);
   const own = grammar.replace(LIBRARY_END, (_line, root: string) => `root ::= ${wrap(root)}`);
-  return new runtime.library.LlamaGrammar(runtime.llama, { grammar: own });
+  return runtime.llama.createGrammar({ grammar: own });
 }
 
 /** The grammar of a request's output, with the keywords that it does not enforce. */
@@ -82,7 +86,7 @@ export async function outputGrammar(
       });
     }
     try {
-      return { grammar: new runtime.library.LlamaGrammar(runtime.llama, { grammar: gbnf }), unenforced: [] };
+      return { grammar: await runtime.llama.createGrammar({ grammar: gbnf }), unenforced: [] };
     } catch (cause) {
       throw new EngineError('invalid_request', 'grammar: it cannot be parsed as GBNF', {
         param: 'grammar',

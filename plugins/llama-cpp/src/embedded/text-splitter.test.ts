@@ -34,7 +34,9 @@ describe('TextSplitter', () => {
   });
 
   it('finds calls between texts and keeps their arguments as written', () => {
-    expect(split('Wait.\n<tool_call>\n{"name": "f", "arguments": {"a": 1.0, "b":"x"}}\n</tool_call>\nDone')).toEqual([
+    expect(
+      split('Wait.\n<tool_call>\n{"name": "f", "arguments": {"a": 1.0, "b":"x"}}\n</tool_call>\nDone'),
+    ).toEqual([
       { type: 'text', text: 'Wait.' },
       { type: 'tool-call', text: 'f {"a": 1.0, "b":"x"}' },
       { type: 'text', text: 'Done' },

@@ -6,7 +6,9 @@ function read(chunks: WireAnswer[], options?: ConstructorParameters<typeof Answe
   const events = [...chunks.flatMap((chunk) => reader.read(chunk)), ...reader.flush()];
   return { events, complete: reader.complete };
 }
-const end = (reason: string, index = 0): WireAnswer => ({ choices: [{ index, delta: {}, finish_reason: reason }] });
+const end = (reason: string, index = 0): WireAnswer => ({
+  choices: [{ index, delta: {}, finish_reason: reason }],
+});
 const spent = (completion: number): WireAnswer => ({
   choices: [],
   usage: { prompt_tokens: 7, completion_tokens: completion, prompt_tokens_details: { cached_tokens: 2 } },
@@ -40,9 +42,15 @@ describe('AnswerReader', () => {
   });
 
   it('adds up the usage of several candidates, which share one prompt', () => {
-    const { events, complete } = read([end('stop', 0), spent(3), end('length', 1), spent(5)], { choices: 2, maxTokens: 5 });
+    const { events, complete } = read([end('stop', 0), spent(3), end('length', 1), spent(5)], {
+      choices: 2,
+      maxTokens: 5,
+    });
     expect(complete).toBe(true);
-    expect(events.filter(({ type }) => type === 'usage').at(-1)).toMatchObject({ inputTokens: 7, outputTokens: 8 });
+    expect(events.filter(({ type }) => type === 'usage').at(-1)).toMatchObject({
+      inputTokens: 7,
+      outputTokens: 8,
+    });
     expect(events.filter(({ type }) => type === 'finish')).toMatchObject([
       { choice: 0, reason: 'stop' },
       { choice: 1, reason: 'length' },
@@ -55,12 +63,21 @@ describe('AnswerReader', () => {
   });
 
   it('puts tool calls together and makes up ids that are missing', () => {
-    const call = (index: number, id: string | undefined, name: string | undefined, args: string): WireAnswer => ({
+    const call = (
+      index: number,
+      id: string | undefined,
+      name: string | undefined,
+      args: string,
+    ): WireAnswer => ({
       choices: [
         {
           delta: {
             tool_calls: [
-              { index, ...(id === undefined ? {} : { id }), function: { ...(name ? { name } : {}), arguments: args } },
+              {
+                index,
+                ...(id === undefined ? {} : { id }),
+                function: { ...(name ? { name } : {}), arguments: args },
+              },
             ],
           },
         },
@@ -76,7 +93,13 @@ describe('AnswerReader', () => {
     expect(events.slice(0, 3)).toMatchObject([
       { type: 'tool-call', call: 0, id: 'a', synthesised: false, name: 'f', arguments: '{' },
       { type: 'tool-arguments', call: 0, fragment: '}' },
-      { type: 'tool-call', call: 1, id: expect.stringMatching(/^call_/) as unknown, synthesised: true, name: 'g' },
+      {
+        type: 'tool-call',
+        call: 1,
+        id: expect.stringMatching(/^call_/) as unknown,
+        synthesised: true,
+        name: 'g',
+      },
     ]);
     expect(events.at(-1)).toMatchObject({ reason: 'tool_calls' });
   });
@@ -95,10 +118,30 @@ describe('AnswerReader', () => {
 
 describe('wireError', () => {
   it.each([
-    [{ type: 'exceed_context_size_error', n_prompt_tokens: 9, n_ctx: 4, message: 'x' }, 400, 'context_length', 'messages'],
-    [{ type: 'server_error', message: 'input is too large to process. increase' }, 500, 'context_length', 'input'],
-    [{ type: 'invalid_request_error', message: "Field 'temperature': must be number" }, 400, 'invalid_request', 'temperature'],
-    [{ type: 'invalid_request_error', message: 'JSON schema error' }, 400, 'invalid_request', 'response_format'],
+    [
+      { type: 'exceed_context_size_error', n_prompt_tokens: 9, n_ctx: 4, message: 'x' },
+      400,
+      'context_length',
+      'messages',
+    ],
+    [
+      { type: 'server_error', message: 'input is too large to process. increase' },
+      500,
+      'context_length',
+      'input',
+    ],
+    [
+      { type: 'invalid_request_error', message: "Field 'temperature': must be number" },
+      400,
+      'invalid_request',
+      'temperature',
+    ],
+    [
+      { type: 'invalid_request_error', message: 'JSON schema error' },
+      400,
+      'invalid_request',
+      'response_format',
+    ],
     [{ type: 'server_error', message: 'image input is not supported' }, 500, 'unsupported', 'messages'],
     [{ type: 'not_supported_error', message: 'no embeddings' }, 501, 'unsupported', undefined],
     [{ type: 'unavailable_error', message: 'Loading model' }, 503, 'loading', undefined],

@@ -29,11 +29,19 @@ describe('generationCall', () => {
 
   it.each([
     ['response_format', chat({ format: { kind: 'json-schema', schema: '{oops' } })],
-    ['tools', chat({ input: { kind: 'chat', messages: [], tools: [{ name: 'f', description: '', parameters: '{' }] } })],
+    [
+      'tools',
+      chat({
+        input: { kind: 'chat', messages: [], tools: [{ name: 'f', description: '', parameters: '{' }] },
+      }),
+    ],
     ['tool_choice', chat({ input: { kind: 'chat', messages: [], tools: [], toolChoice: { name: 'f' } } })],
   ])('refuses a wrong %s by its name', (param, request) => {
     expect(() => generationCall(request, true)).toThrow(
-      expect.objectContaining({ kind: 'invalid_request', details: expect.objectContaining({ param }) as unknown }),
+      expect.objectContaining({
+        kind: 'invalid_request',
+        details: expect.objectContaining({ param }) as unknown,
+      }),
     );
   });
 
@@ -51,8 +59,17 @@ describe('generationCall', () => {
 
   it('names things as each route does', () => {
     const sampling = { topLogprobs: 2, maxTokens: 3, logitBias: new Map([[5, -100]]), seed: 7n };
-    expect(body(chat({ sampling }))).toMatchObject({ logprobs: true, top_logprobs: 2, logit_bias: [[5, -100]], seed: 7 });
-    const completion = { input: { kind: 'completion', prompt: 'x' }, sampling, format: { kind: 'json' } } as const;
+    expect(body(chat({ sampling }))).toMatchObject({
+      logprobs: true,
+      top_logprobs: 2,
+      logit_bias: [[5, -100]],
+      seed: 7,
+    });
+    const completion = {
+      input: { kind: 'completion', prompt: 'x' },
+      sampling,
+      format: { kind: 'json' },
+    } as const;
     expect(generationCall(completion, true).path).toBe('/v1/completions');
     expect(body(completion)).toMatchObject({ prompt: 'x', logprobs: 2, json_schema: { type: 'object' } });
   });

@@ -39,7 +39,9 @@ describe('serverEnvironment', () => {
       MY_API_KEY: 's',
     };
     expect(serverEnvironment(env, unix)).toEqual({ PATH: '/bin', LLAMA_ARG_N_GPU_LAYERS: '9' });
-    expect(serverEnvironment(env, { kind: 'tcp', origin: '', apiKey: 'ours' })).toMatchObject({ LLAMA_API_KEY: 'ours' });
+    expect(serverEnvironment(env, { kind: 'tcp', origin: '', apiKey: 'ours' })).toMatchObject({
+      LLAMA_API_KEY: 'ours',
+    });
   });
 });
 

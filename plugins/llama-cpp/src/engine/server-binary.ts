@@ -58,11 +58,11 @@ export async function probeServer(path: string): Promise<{ binary: ServerBinary 
     execa(path, ['--help'], options),
   ]);
   if (version.exitCode !== 0) {
-    const last = String(version.all).trim().split('\n').at(-1) ?? '';
+    const last = version.all.trim().split('\n').at(-1) ?? '';
     return { problem: last === '' ? 'it does not run' : last };
   }
-  const flags = new Set(String(help.all).match(/(?<![\w-])--?[a-zA-Z][\w-]*/g) ?? []);
-  const line = /version:.*/.exec(String(version.all))?.[0] ?? 'version unknown';
+  const flags = new Set(help.all.match(/(?<![\w-])--?[a-zA-Z][\w-]*/g) ?? []);
+  const line = /version:.*/.exec(version.all)?.[0] ?? 'version unknown';
   return { binary: { path, version: `llama-server ${line.replace(/^version:\s*/, '')}`, flags } };
 }
 

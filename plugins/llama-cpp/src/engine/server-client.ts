@@ -1,7 +1,7 @@
 import { Pool, type Dispatcher } from 'undici';
 import { EngineError } from './errors.js';
 import { readSse, type SseEvent } from './sse.js';
-import { wireError, type WireError } from './answer-wire.js';
+import { wireError } from './answer-wire.js';
 
 /** Where a llama-server listens. */
 export type ServerAddress = { kind: 'unix'; path: string } | { kind: 'tcp'; origin: string; apiKey: string };
@@ -139,5 +139,5 @@ export function parseJson(text: string): unknown {
 
 function errorOf(body: unknown, status: number): EngineError {
   const error = typeof body === 'object' && body !== null && 'error' in body ? body.error : undefined;
-  return wireError(typeof error === 'object' && error !== null ? (error as WireError) : {}, status);
+  return wireError(typeof error === 'object' && error !== null ? error : {}, status);
 }

@@ -2,7 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import { readSse, type SseEvent } from './sse.js';
 
 async function* bytes(...chunks: (string | Uint8Array)[]): AsyncGenerator<Uint8Array> {
-  for (const chunk of chunks) yield await Promise.resolve(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
+  for (const chunk of chunks)
+    yield await Promise.resolve(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
 }
 
 async function read(...chunks: (string | Uint8Array)[]): Promise<SseEvent[]> {
@@ -11,7 +12,12 @@ async function read(...chunks: (string | Uint8Array)[]): Promise<SseEvent[]> {
   return events;
 }
 
-const event = (data: string, rest: Partial<SseEvent> = {}): SseEvent => ({ event: '', data, closed: true, ...rest });
+const event = (data: string, rest: Partial<SseEvent> = {}): SseEvent => ({
+  event: '',
+  data,
+  closed: true,
+  ...rest,
+});
 
 describe('readSse', () => {
   it.each([
@@ -25,8 +31,15 @@ describe('readSse', () => {
   });
 
   it('reads the same however the bytes are cut', async () => {
-    const text = 'data: 0\r\n\n\ndata: 0\r\revent: x\r\ndata: {"t":"häß€🎉"}\r\n\r\n: ping\r\n\r\ndata: 1\ndata: 2\n\ndata: [DONE]\n\n';
-    const whole = [event('0'), event('0'), event('{"t":"häß€🎉"}', { event: 'x' }), event('1\n2'), event('[DONE]')];
+    const text =
+      'data: 0\r\n\n\ndata: 0\r\revent: x\r\ndata: {"t":"häß€🎉"}\r\n\r\n: ping\r\n\r\ndata: 1\ndata: 2\n\ndata: [DONE]\n\n';
+    const whole = [
+      event('0'),
+      event('0'),
+      event('{"t":"häß€🎉"}', { event: 'x' }),
+      event('1\n2'),
+      event('[DONE]'),
+    ];
     const all = Buffer.from(text);
     for (let size = 1; size <= all.length; size++) {
       const chunks: Uint8Array[] = [];
@@ -43,7 +56,8 @@ describe('readSse', () => {
 
   it('gives what one chunk held in one batch', async () => {
     const batches: number[] = [];
-    for await (const batch of readSse(bytes('data: 1\n\ndata: 2\n\nda', 'ta: 3\n\n'))) batches.push(batch.length);
+    for await (const batch of readSse(bytes('data: 1\n\ndata: 2\n\nda', 'ta: 3\n\n')))
+      batches.push(batch.length);
     expect(batches).toEqual([2, 1]);
   });
 

@@ -93,9 +93,17 @@ describe('readGgufHeader', () => {
       header(0n, 1n, Buffer.concat([text('k'), u32(9), u32(4), text('', 2n ** 50n)])),
       'length of k',
     ],
-    ['nested arrays', header(0n, 1n, Buffer.concat([text('k'), u32(9), u32(9), text('', 1n)])), 'arrays of type 9'],
+    [
+      'nested arrays',
+      header(0n, 1n, Buffer.concat([text('k'), u32(9), u32(9), text('', 1n)])),
+      'arrays of type 9',
+    ],
     ['an unknown type', header(0n, 1n, Buffer.concat([text('k'), u32(77)])), 'unknown value type 77'],
-    ['too many dimensions', header(1n, 0n, Buffer.concat([text('t'), u32(4_000_000_000)])), 'dimensions cannot be'],
+    [
+      'too many dimensions',
+      header(1n, 0n, Buffer.concat([text('t'), u32(4_000_000_000)])),
+      'dimensions cannot be',
+    ],
   ])('refuses %s', async (_name, bytes, message) => {
     await expect(readGgufHeader(await fileOf(bytes))).rejects.toMatchObject({
       name: 'GgufError',

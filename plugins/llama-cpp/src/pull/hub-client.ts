@@ -71,7 +71,7 @@ export class HubClient {
           'user-agent': 'outrigger',
           // A compressed answer could neither be resumed nor counted.
           'accept-encoding': 'identity',
-          ...(trusted ? { authorization: `Bearer ${this.#token ?? ''}` } : {}),
+          ...(trusted ? { authorization: `Bearer ${this.#token}` } : {}),
         },
       });
       const location = response.headers['location'];
