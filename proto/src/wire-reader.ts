@@ -3,6 +3,15 @@ import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 const nothing = Buffer.alloc(0);
 /** Strings up to this length are looked at byte by byte, which beats a call into native code. */
 const shortString = 8;
+/** Wire types by their number; 6 and 7 do not exist. */
+const wireTypes: readonly (WireType | undefined)[] = [
+  WireType.Varint,
+  WireType.Bit64,
+  WireType.LengthDelimited,
+  WireType.StartGroup,
+  WireType.EndGroup,
+  WireType.Bit32,
+];
 /** Deepest nesting of unknown groups. */
 const deepest = 100;
 
@@ -179,8 +188,9 @@ export class WireReader extends BinaryReader {
   override tag(): [number, WireType] {
     const tag = this.uint32();
     const field = tag >>> 3;
-    const type = (tag & 7) as WireType;
-    if (field === 0 || tag % 8 > 5) throw new Error(`illegal tag: field ${field}, wire type ${type}`);
+    const type = wireTypes[tag & 7];
+    if (field === 0 || type === undefined)
+      throw new Error(`illegal tag: field ${field}, wire type ${tag & 7}`);
     return [field, type];
   }
 
