@@ -20,9 +20,10 @@ export interface Launched {
   readonly exited: Promise<ProcessExit>;
   /**
    * Ends it and frees everything; `graceMs` is the time it has to end by itself,
-   * 0 kills it. Resolves when nothing is left. May be called again, also to hurry.
+   * 0 kills it. Resolves, when nothing is left, with how it ended in one line. May
+   * be called again, also to hurry.
    */
-  dispose(graceMs: number): Promise<void>;
+  dispose(graceMs: number): Promise<string>;
 }
 
 /** Brings instances up. */
@@ -125,7 +126,7 @@ export class Launcher implements InstanceLauncher {
       exited: new Promise(() => undefined),
       dispose: () => {
         transport.close();
-        return Promise.resolve();
+        return Promise.resolve('let go');
       },
     };
   }
@@ -140,7 +141,7 @@ export class Launcher implements InstanceLauncher {
     );
     const transport = createGrpcTransport({ address: endpoint.address, channels });
     const instance = this.instance(source.name, endpoint.address, transport, child.pid);
-    let ending: Promise<void> | undefined;
+    let ending: Promise<string> | undefined;
     return {
       instance,
       source,
@@ -169,29 +170,37 @@ export class Launcher implements InstanceLauncher {
     child: PluginProcess,
     endpoint: Endpoint,
     graceMs: number,
-  ): Promise<void> {
+  ): Promise<string> {
+    let forced = '';
     if (graceMs > 0) {
       const said = instance.client
         .unary(contract.lifecycle.shutdown, { graceMs }, { timeoutMs: Math.min(graceMs, 2000) })
         .catch(() => undefined);
       await Promise.race([child.exited, said]);
       // It exits by itself; only one that does not is told by signal.
-      if (!(await within(child.exited, graceMs))) await within(child.stop(1000), 1000 + reapMs);
-    } else if (!(await within(child.exited, reapMs))) {
+      if ((await within(child.exited, graceMs)) === undefined) {
+        forced = `did not shut down within ${graceMs} ms and was told by signal; `;
+        child.stop(1000).catch(() => undefined);
+        await within(child.exited, 1000 + reapMs);
+      }
+    }
+    const exit = await within(child.exited, reapMs);
+    if (exit === undefined) {
       this.options.log.error({ plugin: instance.plugin, pid: child.pid }, 'a killed plugin does not end');
     }
     instance.transport.close();
     await this.options.directory.release(endpoint);
+    return `${forced}${exit?.reason ?? 'does not end'}`;
   }
 }
 
-/** True when the promise settles in time; leaves no timer behind. */
-async function within(promise: Promise<unknown>, ms: number): Promise<boolean> {
+/** What the promise comes to, or undefined after some time; leaves no timer behind. */
+async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
   const timer = new AbortController();
   try {
-    const late = sleep(ms, false, { signal: timer.signal });
+    const late = sleep(ms, undefined, { signal: timer.signal });
     late.catch(() => undefined);
-    return await Promise.race([promise.then(() => true), late]);
+    return await Promise.race([promise, late]);
   } finally {
     timer.abort();
   }

@@ -25,27 +25,42 @@ export interface ProcessExit {
 const lastWordsMs = 250;
 
 /**
- * Puts a guard into the process group before it becomes the plugin: when the
- * host is gone, standard input ends, and what is left of the group 1.8 seconds
- * later is killed. The guard is a member of the group, so the group's number
- * cannot have been given to anybody else. The plugin itself keeps the process
- * that was started, its number and its exit status. A plugin that ends on its own
- * when its standard input ends is gone before.
+ * Leads the group for the plugin, beside a guard: when the host is gone, standard
+ * input ends, and what is left of the group 1.8 seconds later is killed. The guard
+ * is a member of the group, so the group's number cannot have been given to
+ * anybody else. A plugin that ends when its standard input ends is gone before.
+ * The shell ends as the plugin does: with its status or by its signal.
  */
-const guarded = [
-  '/bin/sh',
-  '-c',
-  'exec 3<&0; ( trap "" TERM INT HUP; while read -r _ <&3; do :; done; sleep 1.8 || sleep 1; kill -9 0 ) ' +
-    '</dev/null >/dev/null 2>&1 & exec 3<&-; exec "$@"',
-  'sh',
-] as const;
+const guardScript = `
+exec 3<&0
+( trap "" TERM INT HUP; while read -r _ <&3; do :; done; sleep 1.8 || sleep 1; kill -9 0 ) </dev/null >/dev/null 2>&1 &
+guard=$!
+"$@" <&3 3<&- &
+plugin=$!
+exec 3<&- </dev/null
+trap : TERM INT HUP
+while :; do
+  wait "$plugin" 2>/dev/null
+  status=$?
+  kill -0 "$plugin" 2>/dev/null || break
+done
+kill -9 "$guard"
+wait "$guard" 2>/dev/null
+if [ "$status" -gt 128 ]; then
+  trap - TERM INT HUP
+  kill -"$((status - 128))" $$
+fi
+exit "$status"
+`;
+const shell = '/bin/sh';
 
 /** Statuses of a shell that could not start the program, and what they mean. */
 const shellStatus: Readonly<Record<number, string>> = { 126: 'it cannot be executed', 127: 'it was not found' };
 
 /** Starts the process as the leader of a group of its own. */
 function spawnGroup(spec: ProcessSpec) {
-  const [program, ...args] = existsSync(guarded[0]) ? [...guarded, ...spec.command] : spec.command;
+  const guarded = existsSync(shell) ? [shell, '-c', guardScript, 'guard', ...spec.command] : spec.command;
+  const [program, ...args] = guarded;
   return execa(program ?? '', args, {
     reject: false,
     buffer: false,
@@ -145,14 +160,14 @@ interface Ending {
 
 function describeExit({ code, signal, failure }: Ending, spec: ProcessSpec, tail: LineTail): ProcessExit {
   const program = JSON.stringify(spec.command[0] ?? '');
-  const shell = code === undefined ? undefined : shellStatus[code];
+  const unstarted = code === undefined ? undefined : shellStatus[code];
   const last = tail.last();
   if (signal === undefined && code === undefined) {
     return { code, signal, reason: `could not be started: ${program}: ${failure ?? 'unknown reason'}` };
   }
-  if (shell !== undefined && last.includes('exec')) {
-    return { code, signal, reason: `could not be started: ${program}: ${shell}` };
+  if (unstarted !== undefined && last.startsWith('guard:')) {
+    return { code, signal, reason: `could not be started: ${program}: ${unstarted}` };
   }
   const how = signal === undefined ? `exited with status ${code ?? ''}` : `was ended by ${signal}`;
-  return { code, signal, reason: last === '' ? how : `${how}; it last said: ${last}` };
+  return { code, signal, reason: last === '' || code === 0 ? how : `${how}; it last said: ${last}` };
 }

@@ -44,8 +44,7 @@ export async function retire(launched: Launched, retirement: Retirement, log: Lo
   if (inFlight > 0 && instance.transport.cut(late)) {
     log.warn({ plugin: instance.plugin, inFlight }, 'drain ran out of time; requests were cut');
   }
-  await launched.dispose(stopGraceMs);
-  instance.apply('exited');
+  instance.apply('exited', await launched.dispose(stopGraceMs));
   return true;
 }
 

@@ -1,0 +1,36 @@
+// npm run bench:swap -- [--callers 64] [--streams 500] [--swaps 20] [--calls 100000]
+//                       [--no-drain] [--light] [--json]
+// Exits with 0 when nothing was lost. With --no-drain the old instance is cut off
+// at the commit: that run must fail, or the proof proves nothing. --light has
+// four callers and no streams: for the host's memory over many swaps.
+import { parseArgs } from 'node:util';
+import { runSwapLoad } from './swap-load.mjs';
+
+const { values } = parseArgs({
+  options: {
+    callers: { type: 'string' },
+    streams: { type: 'string' },
+    swaps: { type: 'string', default: '20' },
+    calls: { type: 'string' },
+    'stream-ms': { type: 'string', default: '10000' },
+    'no-drain': { type: 'boolean', default: false },
+    light: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+  },
+});
+const swaps = Number(values.swaps);
+const light = values.light;
+const result = await runSwapLoad({
+  callers: Number(values.callers ?? (light ? 0 : 64)),
+  streams: Number(values.streams ?? (light ? 0 : 500)),
+  swaps,
+  calls: Number(values.calls ?? (light ? 0 : 100_000)),
+  streamMs: Number(values['stream-ms']),
+  drain: !values['no-drain'],
+  onProgress: ({ swaps: done, calls, rss }) => {
+    if (!values.json) console.error(`${done} swaps, ${calls} calls, ${(rss / 2 ** 20).toFixed(1)} MiB`);
+  },
+});
+if (values.json) console.log(JSON.stringify(result));
+else console.dir(result, { depth: 5 });
+process.exitCode = result.ok ? 0 : 1;
