@@ -24,6 +24,7 @@ export class ModelCatalog {
   readonly #demoFolder: ModelFolders | undefined;
   readonly #configured: readonly CatalogModel[];
   readonly #pullFolders: readonly string[];
+  #known: { contents: FolderContents; models: ReadonlyMap<string, CatalogModel> } | undefined;
 
   private constructor(
     folders: ModelFolders,
@@ -75,12 +76,19 @@ export class ModelCatalog {
 
   /** All models, by id. Of two with one id the configured one counts, then the user's, then the demo. */
   models(): ReadonlyMap<string, CatalogModel> {
+    const { contents } = this.#folders;
+    // Asked for every request; the folders make a new list only when something changed.
+    if (this.#known?.contents !== contents) this.#known = { contents, models: this.#merge(contents) };
+    return this.#known.models;
+  }
+
+  #merge(contents: FolderContents): Map<string, CatalogModel> {
     const all = new Map<string, CatalogModel>();
     const demoNames = new Set<string>(DEMO_VARIANTS);
     for (const model of this.#demoFolder?.contents.models ?? []) {
       if (demoNames.has(model.id)) all.set(model.id, { ...model, origin: 'demo' });
     }
-    for (const model of this.#folders.contents.models) all.set(model.id, { ...model, origin: 'folder' });
+    for (const model of contents.models) all.set(model.id, { ...model, origin: 'folder' });
     for (const model of this.#configured) all.set(model.id, model);
     return all;
   }

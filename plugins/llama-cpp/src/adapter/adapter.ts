@@ -1,7 +1,6 @@
 import type { CountTokensRequest, CountTokensResponse } from '@outrigger/proto';
 import {
   definePlugin,
-  modelNotFound,
   PluginError,
   type CallContext,
   type PluginDefinition,
@@ -36,18 +35,16 @@ export function llamaCppPlugin(version: string, env: Environment): PluginDefinit
     configure: (config, context) => adapter.configure(config, context),
     stop: () => adapter.stop(),
     listModels: () => Promise.resolve(adapter.models().map((model) => adapter.describe(model))),
-    getModel: async (id) => adapter.describe(await adapter.find(id)),
-    loadModel: async function* (request, context) {
-      yield* loadModel(adapter.state, (await adapter.find(request.model)).id, request, context);
+    getModel: async (id) => adapter.describe(await adapter.state.find(id)),
+    loadModel: (request, context) => loadModel(adapter.state, request, context),
+    unloadModel: async (id) => {
+      const { state } = adapter;
+      await state.pool.unload((await state.find(id)).id);
     },
-    unloadModel: async (id) => adapter.state.pool.unload((await adapter.find(id)).id),
     pullModel: ({ source }, { signal }) => adapter.fetching.pull(source, adapter.state, signal),
-    deleteModel: async (id) => deleteModel(adapter.state, await adapter.find(id)),
-    generate: async function* (request, context) {
-      yield* generate(adapter.state, (await adapter.find(request.model)).id, request, context);
-    },
-    embed: async (request, context) =>
-      embed(adapter.state, await adapter.find(request.model), request, context),
+    deleteModel: async (id) => deleteModel(adapter.state, id),
+    generate: (request, context) => generate(adapter.state, request, context),
+    embed: (request, context) => embed(adapter.state, request, context),
     countTokens: (request, context) => adapter.countTokens(request, context),
     metrics: ({ signal }) => collectMetrics(adapter.state.pool.engines(), signal),
   });
@@ -99,12 +96,6 @@ class Adapter {
     return [...this.state.catalog.models().values()];
   }
 
-  async find(id: string): Promise<CatalogModel> {
-    const model = await this.state.catalog.find(id);
-    if (model === undefined) throw modelNotFound(id);
-    return model;
-  }
-
   describe(model: CatalogModel): ReturnType<typeof describeModel> {
     const { config, engine, pool } = this.state;
     return describeModel(model, config, engine, pool.status(model.id));
@@ -112,7 +103,7 @@ class Adapter {
 
   async countTokens({ request }: CountTokensRequest, context: CallContext): Promise<CountTokensResponse> {
     if (request === undefined) throw new PluginError('INVALID_REQUEST', 'request: it is missing');
-    const { id } = await this.find(request.model);
+    const { id } = await this.state.find(request.model);
     return withEngine(this.state, id, context, request.context?.keepAlive, async (engine) => {
       const { input } = translateRequest(request, engine.capabilities, engine.kind).request;
       return { inputTokens: await engine.countTokens(input, context.signal), estimated: false };

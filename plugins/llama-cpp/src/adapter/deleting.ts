@@ -1,13 +1,14 @@
 import { readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { PluginError } from '@outrigger/sdk-plugin';
-import type { CatalogModel } from '../model-catalog.js';
 import type { PluginState } from './state.js';
 
 const PART = /^(.*)-\d{5}-of-(\d{5})\.gguf$/i;
 
 /** Deletes a model's files; only what lies in a model folder is the plugin's to delete. */
-export async function deleteModel({ pool, catalog }: PluginState, model: CatalogModel): Promise<void> {
+export async function deleteModel(state: PluginState, id: string): Promise<void> {
+  const model = await state.find(id);
+  const { pool, catalog } = state;
   if (model.origin === 'demo') {
     throw new PluginError('INVALID_REQUEST', 'demo models are generated; set demo: false to do without');
   }

@@ -1,16 +1,15 @@
 import { UnsupportedPolicy, Usage, type EmbedRequest, type EmbedResponse } from '@outrigger/proto';
 import { PluginError, type CallContext } from '@outrigger/sdk-plugin';
-import type { CatalogModel } from '../model-catalog.js';
 import { withEngine } from './leasing.js';
 import type { PluginState } from './state.js';
 
 /** Answers an Embed request. */
 export async function embed(
   state: PluginState,
-  model: CatalogModel,
   request: EmbedRequest,
   context: CallContext,
 ): Promise<EmbedResponse> {
+  const model = await state.find(request.model);
   const inputs = request.inputs.map(({ kind }, index) => {
     if (kind === undefined) throw new PluginError('INVALID_REQUEST', `inputs[${index}]: it is empty`);
     return kind.$case === 'text' ? kind.value : kind.value.ids;

@@ -12,11 +12,12 @@ const TELL_AFTER_MS = 1_000;
 
 /** Answers a Generate request. */
 export async function* generate(
-  { pool }: PluginState,
-  model: string,
+  state: PluginState,
   request: GenerateRequest,
   { signal, log }: CallContext,
 ): AsyncGenerator<GenerateEvent | readonly GenerateEvent[], void, void> {
+  const { id: model } = await state.find(request.model);
+  const { pool } = state;
   const answer = new AnswerTranslator();
   let lease: Promise<EngineLease> | undefined;
   try {

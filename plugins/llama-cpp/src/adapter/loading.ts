@@ -11,11 +11,12 @@ const LOOK_EVERY_MS = 200;
 
 /** Loads a model and tells how far it is. A model that is loaded differently from what is asked for is loaded anew. */
 export async function* loadModel(
-  { pool }: PluginState,
-  model: string,
+  state: PluginState,
   request: LoadModelRequest,
   { signal, log }: CallContext,
 ): AsyncGenerator<LoadModelResponse, void, void> {
+  const { id: model } = await state.find(request.model);
+  const { pool } = state;
   const overrides = loadOverrides(request);
   const { engine } = pool.status(model);
   const wanted = overrides.contextLength;

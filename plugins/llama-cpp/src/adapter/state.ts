@@ -1,5 +1,5 @@
 import { access, constants, mkdir } from 'node:fs/promises';
-import type { Log } from '@outrigger/sdk-plugin';
+import { modelNotFound, type Log } from '@outrigger/sdk-plugin';
 import type { LlamaCppConfig } from '../config.js';
 import { EmbeddedEngine } from '../embedded/embedded.js';
 import { EmbeddedRuntime } from '../embedded/runtime.js';
@@ -8,7 +8,7 @@ import { LlamaServerEngine } from '../engine/llama-server.js';
 import { defaultThreads } from '../engine/server-arguments.js';
 import { locateServer, type ServerBinary } from '../engine/server-binary.js';
 import { EnginePool, type EngineStarter } from '../engine-pool.js';
-import { ModelCatalog } from '../model-catalog.js';
+import { ModelCatalog, type CatalogModel } from '../model-catalog.js';
 import { modelSettings, type EngineKind, type LoadOverrides } from '../model-settings.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -55,6 +55,13 @@ export class PluginState {
     const state = new PluginState(config, found, catalog, pool);
     log.info('engine', { kind: found.kind, runtime: state.runtime });
     return { state, warnings: [...(found.warning === undefined ? [] : [found.warning]), ...warnings] };
+  }
+
+  /** The model of that id; throws MODEL_NOT_FOUND. */
+  async find(id: string): Promise<CatalogModel> {
+    const model = await this.catalog.find(id);
+    if (model === undefined) throw modelNotFound(id);
+    return model;
   }
 
   /** The first folder that models can be fetched into. */
