@@ -107,6 +107,26 @@ describe('a body', () => {
     expect(await raw(lie)).toMatch(/^HTTP\/1\.1 413 [^]*payload_too_large/);
   });
 
+  it('that is too large is read to its end, for clients that send all before they look for an answer', async () => {
+    const size = 20_000_000;
+    const head = (connection: string) =>
+      `POST ${chat} HTTP/1.1\r\nhost: localhost\r\nconnection: ${connection}\r\ncontent-length: ${size}\r\n\r\n`;
+    const socket = connect(door.port, '127.0.0.1');
+    await new Promise((resolve, reject) => {
+      socket.on('error', reject);
+      // Nothing is read until everything is written.
+      socket.pause();
+      socket.write(head('close'));
+      socket.write('x'.repeat(size), resolve);
+    });
+    let got = '';
+    socket.on('data', (chunk: Buffer) => (got += chunk.toString()));
+    const closed = new Promise((resolve) => socket.on('close', resolve));
+    socket.resume();
+    await closed;
+    expect(got).toMatch(/^HTTP\/1\.1 413 [^]*payload_too_large/);
+  });
+
   it('in chunks is bounded as well', async () => {
     const chunk = `${(65_536).toString(16)}\r\n${'x'.repeat(65_536)}\r\n`;
     const flood = `POST ${chat} HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n${chunk.repeat(5)}`;

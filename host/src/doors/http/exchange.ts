@@ -23,6 +23,8 @@ export interface ExchangeHost {
 }
 
 const json = 'application/json; charset=utf-8';
+const discardBytes = 256 * 1024 * 1024;
+const discardMs = 2_000;
 
 /** One request and its answer, on the hot routes and on all others. */
 export class Exchange implements RequestContext {
@@ -100,10 +102,12 @@ export class Exchange implements RequestContext {
     }
     if (error.kind === 'unauthenticated') headers.push('www-authenticate', 'Bearer');
     const unread = this.hasUnreadBody();
-    if (unread && !this.host.draining) headers.push('connection', 'close');
+    // Otherwise node closes with the last byte of the answer when the client asked for that.
+    const closes = !this.response.shouldKeepAlive;
+    if (unread) this.response.shouldKeepAlive = true;
     this.response.writeHead(error.row.http, headers);
     this.response.end(this.request.method === 'HEAD' ? undefined : text);
-    if (unread) this.discard();
+    if (unread) this.discard(closes);
   }
 
   /** Logs an error: faults of ours and of plugins loudly, those of the caller quietly. */
@@ -144,23 +148,33 @@ export class Exchange implements RequestContext {
     return headers;
   }
 
-  /** Whether so much is still to come that reading it to keep the connection is not worth it. */
   private hasUnreadBody(): boolean {
     const { request } = this;
     if (request.complete) return false;
     return (
-      request.headers['transfer-encoding'] !== undefined ||
-      Number(request.headers['content-length'] ?? 0) > 65_536
+      request.headers['transfer-encoding'] !== undefined || request.headers['content-length'] !== undefined
     );
   }
 
-  /** Reads what the client still sends, so that it gets to see the answer; not for long. */
-  private discard(): void {
+  /**
+   * Reads on for a while what the client still sends: many clients send everything before they
+   * look for an answer, and closing on them would cost them the answer. Bounded by time and size.
+   */
+  private discard(closes: boolean): void {
     const { request } = this;
+    const { socket } = request;
+    let left = discardBytes;
+    const timer = setTimeout(() => socket.destroy(), discardMs);
+    request.on('data', (chunk: Buffer) => {
+      left -= chunk.length;
+      if (left < 0) socket.destroy();
+    });
     request.resume();
-    const timer = setTimeout(() => request.socket.destroy(), 2_000);
-    timer.unref();
-    request.socket.once('close', () => clearTimeout(timer));
+    request.once('end', () => {
+      clearTimeout(timer);
+      if (closes) socket.end();
+    });
+    socket.once('close', () => clearTimeout(timer));
   }
 
   private readonly close = (): void => {
