@@ -1,6 +1,10 @@
 #!/usr/bin/env node
+import module from 'node:module';
 import { homedir } from 'node:os';
 import { fileURLToPath } from 'node:url';
+
+// Keeps compiled code between runs where Node can (22.8 and newer): the host starts sooner.
+(module as { enableCompileCache?: () => unknown }).enableCompileCache?.();
 
 const args = process.argv.slice(2);
 if (args[0] === 'version' || args[0] === '--version' || args[0] === '-V') {

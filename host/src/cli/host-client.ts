@@ -1,5 +1,6 @@
 import { Agent, request, type Dispatcher } from 'undici';
 import { CliFailure } from './failure.js';
+import { reasonOf } from './reason.js';
 import { readEvents, type SseEvent } from './sse.js';
 
 /** Talks to the doors of a running host. */
@@ -103,13 +104,6 @@ async function parse(response: Dispatcher.ResponseData): Promise<unknown> {
       hint: 'is something else listening there?',
     });
   }
-}
-
-/** Why a connection failed, in one word or sentence. */
-export function reasonOf(error: unknown): string {
-  const { code, message } = error as { code?: unknown; message?: unknown };
-  if (typeof code === 'string' && /^E[A-Z]+$/.test(code)) return code;
-  return typeof message === 'string' ? message : String(error);
 }
 
 /** The sentence in an error body, whichever door it comes from. */

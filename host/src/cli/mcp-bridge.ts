@@ -1,7 +1,8 @@
 import type { Readable, Writable } from 'node:stream';
-import { messageOf, reasonOf, type HostClient } from './host-client.js';
+import { messageOf, type HostClient } from './host-client.js';
 import { isRequest, parseMessages, rpcCodes, rpcError, type RpcMessage } from './json-rpc.js';
 import { readLines } from './lines.js';
+import { reasonOf } from './reason.js';
 import { readEvents } from './sse.js';
 
 /** What a bridge joins. */

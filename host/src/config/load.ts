@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
-import { parseDocument } from 'yaml';
 import { discoverBundledPlugins, type BundledPlugins } from './bundled-plugins.js';
 import { checkTogether } from './checks.js';
 import { coerce } from './coerce.js';
@@ -51,7 +50,7 @@ export interface LoadedConfig {
 export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
   const { env, cwd, home } = options;
   const readFile = options.readFile ?? ((path: string) => readFileSync(path, 'utf8'));
-  const file = findSourceFile({
+  const file = await findSourceFile({
     flag: options.file,
     variable: env['OUTRIGGER_CONFIG'],
     cwd,
@@ -127,9 +126,10 @@ function fillIn(
   return { tree, problems, secretPaths, files };
 }
 
+/** Numbers and switches as YAML writes them; anything else stays text. */
 function scalar(text: string): unknown {
-  const value: unknown = parseDocument(text).toJS();
-  return typeof value === 'number' || typeof value === 'boolean' ? value : text;
+  if (/^(true|false)$/.test(text)) return text === 'true';
+  return /^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$/.test(text) ? Number(text) : text;
 }
 
 function fromFlag(name: string, value: unknown): Setting {

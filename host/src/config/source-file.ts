@@ -1,5 +1,6 @@
 import { isAbsolute, join, resolve } from 'node:path';
-import { LineCounter, isMap, isScalar, isSeq, parseDocument, type Document, type Node } from 'yaml';
+import type * as Yaml from 'yaml';
+import type { Document, Node } from 'yaml';
 import { ConfigError } from './config-error.js';
 import { isTree, type ConfigPath, type Tree } from './paths.js';
 
@@ -29,7 +30,7 @@ export interface SourceFile {
 }
 
 /** The first file there is: flag, environment, working directory, home. A file that was named must exist. */
-export function findSourceFile(search: FileSearch): SourceFile | undefined {
+export async function findSourceFile(search: FileSearch): Promise<SourceFile | undefined> {
   const named = search.flag ?? (search.variable === '' ? undefined : search.variable);
   if (named !== undefined) {
     const path = isAbsolute(named) ? named : resolve(search.cwd, named);
@@ -63,7 +64,7 @@ function readIfThere(search: FileSearch, path: string): string | undefined {
 }
 
 /** Parses YAML or JSON. Throws a ConfigError that names the line. */
-export function parseSourceFile(path: string, text: string): SourceFile {
+export async function parseSourceFile(path: string, text: string): Promise<SourceFile> {
   if (text.length > largestFile) {
     throw new ConfigError(
       [{ path: '', message: `is larger than ${largestFile} bytes`, hint: 'this is hardly a configuration' }],
@@ -71,6 +72,9 @@ export function parseSourceFile(path: string, text: string): SourceFile {
     );
   }
   const body = text.replace(/^\uFEFF/, '');
+  // Loaded only where there is a file, as it takes a while.
+  const yaml = await import('yaml');
+  const { LineCounter, parseDocument } = yaml;
   const counter = new LineCounter();
   // JSON is YAML as well, which gives it positions and lets it carry comments.
   const document = parseDocument(body, { lineCounter: counter, prettyErrors: false, uniqueKeys: true });
@@ -90,12 +94,12 @@ export function parseSourceFile(path: string, text: string): SourceFile {
     path,
     tree,
     lineOf: (at) => {
-      const offset = nodesAt(document, at).offset;
+      const offset = nodesAt(yaml, document, at).offset;
       return offset === undefined ? undefined : counter.linePos(offset).line;
     },
     isUnquoted: (at) => {
-      const { node } = nodesAt(document, at);
-      return isScalar(node) && node.type === 'PLAIN';
+      const { node } = nodesAt(yaml, document, at);
+      return yaml.isScalar(node) && node.type === 'PLAIN';
     },
   };
 }
@@ -125,7 +129,11 @@ function toTree(document: Document.Parsed, path: string): Tree {
 
 const firstLine = (message: string) => message.split('\n', 1)[0] ?? message;
 
-function nodesAt(document: Document.Parsed, path: ConfigPath): { offset?: number; node?: Node } {
+function nodesAt(
+  { isMap, isScalar, isSeq }: typeof Yaml,
+  document: Document.Parsed,
+  path: ConfigPath,
+): { offset?: number; node?: Node } {
   let node = document.contents as Node | null;
   let offset = node?.range?.[0];
   for (const key of path) {

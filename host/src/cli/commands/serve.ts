@@ -1,9 +1,8 @@
 import { productName, hostVersion } from '../../version.js';
 import { CliFailure } from '../failure.js';
-import { HostClient } from '../host-client.js';
+import type { HostClient } from '../host-client.js';
 import type { HostEvent, HostPort } from '../host-port.js';
-import { reasonOf } from '../host-client.js';
-import { chatModel } from './models.js';
+import { reasonOf } from '../reason.js';
 import { printable, type Sink } from '../output.js';
 import type { Session } from '../session.js';
 import { stopSignals } from '../stop-signals.js';
@@ -22,8 +21,11 @@ export async function serve(session: Session, options: Readonly<Record<string, u
     'log.level': options['logLevel'],
     'log.format': options['logFormat'],
   };
+  // Both take a while; what is wrong with the configuration is told first.
+  const loading = around.loadHost();
+  loading.catch(() => undefined);
   const { config, file, warnings } = await session.load(flags, onTerminal ? session.quietLogs : {});
-  const createHost = await around.loadHost();
+  const createHost = await loading;
   const host = await createHost(config, { env: around.env });
   const signals = stopSignals();
   const sink = onTerminal ? around.stdout : around.stderr;
@@ -84,6 +86,8 @@ async function suggest(
   sink: Sink,
   say: (text: string) => void,
 ): Promise<void> {
+  // Loaded only now: the host must not wait for a client.
+  const { HostClient } = await import('../host-client.js');
   const client = new HostClient(host.address.url, apiKey);
   try {
     const model = await firstModel(client, signal);
@@ -109,6 +113,7 @@ async function suggest(
 }
 
 async function firstModel(client: HostClient, signal: AbortSignal): Promise<string | undefined> {
+  const { chatModel } = await import('./models.js');
   const deadline = performance.now() + 60_000;
   while (!signal.aborted && performance.now() < deadline) {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(5000)]);
