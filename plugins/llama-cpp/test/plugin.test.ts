@@ -89,7 +89,13 @@ for (const { engine, missing } of engines) {
 
       it('offers the demo models with what each can do', async () => {
         const models = await plugin.client.listModels();
-        expect(models.map(({ id }) => id)).toEqual(['demo', 'demo-embed', 'demo-loop', 'demo-tools']);
+        expect(models.map(({ id }) => id)).toEqual([
+          'demo',
+          'demo-embed',
+          'demo-loop',
+          'demo-think',
+          'demo-tools',
+        ]);
         expect(models[0]).toMatchObject({
           displayName: 'Outrigger demo',
           contextLength: 131_072,
@@ -177,6 +183,20 @@ for (const { engine, missing } of engines) {
         await expect(generate({ ...suffix, context: strict })).rejects.toMatchObject({
           reason: 'UNSUPPORTED_PARAMETER',
         });
+      });
+
+      it('tells reasoning apart from the answer', async () => {
+        const said = await generate({ model: 'demo-think', user: 'hi' });
+        expect(said).toMatchObject({
+          reasoning: 'Only the last token counts here.',
+          text: speechText('demo-think'),
+          finish: 'STOP',
+        });
+        const effort = { effort: 4, budgetTokens: undefined };
+        expect((await generate({ model: 'demo', user: 'hi', reasoning: effort })).warnings).toMatchObject([
+          { field: 'reasoning_effort' },
+        ]);
+        expect((await plugin.client.getModel('demo-think')).capabilities?.reasoning).toBe(true);
       });
 
       it('embeds texts and tokens in order', async () => {

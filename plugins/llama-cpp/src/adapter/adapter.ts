@@ -1,10 +1,5 @@
 import type { CountTokensRequest, CountTokensResponse } from '@outrigger/proto';
-import {
-  definePlugin,
-  PluginError,
-  type CallContext,
-  type PluginDefinition,
-} from '@outrigger/sdk-plugin';
+import { definePlugin, PluginError, type CallContext, type PluginDefinition } from '@outrigger/sdk-plugin';
 import { configReader, type LlamaCppConfig } from '../config.js';
 import { EngineError } from '../engine/errors.js';
 import type { CatalogModel } from '../model-catalog.js';

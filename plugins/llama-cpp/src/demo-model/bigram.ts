@@ -30,7 +30,8 @@ export type BigramTable = ReadonlyMap<number, ReadonlyMap<number, number>>;
  * the chat template) leads to the call instead.
  */
 export function bigramTable(vocabulary: DemoVocabulary, script: DemoScript): BigramTable {
-  const first = script.speech[0];
+  const opening = [...(script.thought ?? []), ...script.speech];
+  const first = opening[0];
   if (first === undefined) throw new Error('a demo script needs at least one piece');
   const callEnd = script.toolCall?.at(-1);
   const rows = new Map<number, Map<number, number>>();
@@ -56,7 +57,7 @@ export function bigramTable(vocabulary: DemoVocabulary, script: DemoScript): Big
       row(vocabulary.id(piece), VALUE_ENDS, next === undefined ? last : vocabulary.id(next));
     }
   };
-  chain(script.speech, script.loopsTo === undefined ? vocabulary.endOfTurn : vocabulary.id(script.loopsTo));
+  chain(opening, script.loopsTo === undefined ? vocabulary.endOfTurn : vocabulary.id(script.loopsTo));
   if (script.toolCall?.[0] !== undefined) {
     chain(script.toolCall, vocabulary.endOfTurn);
     row(vocabulary.id('\n'), VALUE_ENDS, vocabulary.id(script.toolCall[0]));

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { readGgufHeader, textOf } from '../gguf/reader.js';
 import { bigramTable } from './bigram.js';
 import { encodeDemoModel, ensureDemoModels, writeDemoModel } from './demo-model.js';
-import { DEMO_VARIANTS, demoScript, speechText } from './scripts.js';
+import { DEMO_VARIANTS, demoScript, scriptPieces, speechText } from './scripts.js';
 import { DemoVocabulary } from './vocabulary.js';
 
 let folder: string;
@@ -17,7 +17,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 /** Follows the highest logit, as an engine does at temperature 0. */
 function follow(variant: (typeof DEMO_VARIANTS)[number], from: string, most: number): string[] {
   const script = demoScript(variant);
-  const vocabulary = new DemoVocabulary([...script.speech, ...(script.toolCall ?? [])]);
+  const vocabulary = new DemoVocabulary(scriptPieces(script));
   const table = bigramTable(vocabulary, script);
   const said: string[] = [];
   for (let token = vocabulary.id(from); said.length < most;) {

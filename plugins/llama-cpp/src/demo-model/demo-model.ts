@@ -3,8 +3,8 @@ import { stat } from 'node:fs/promises';
 import { encodeGguf, writeFileWhole, type F32Tensor, type MetadataValue } from '../gguf/writer.js';
 import { DEFAULT_ALIGNMENT, POOLING_TYPES } from '../gguf/format.js';
 import { bigramTable } from './bigram.js';
-import { DEMO_CHAT_TEMPLATE } from './chat-template.js';
-import { demoScript, DEMO_VARIANTS, type DemoVariant } from './scripts.js';
+import { demoChatTemplate } from './chat-template.js';
+import { demoScript, DEMO_VARIANTS, scriptPieces, type DemoVariant } from './scripts.js';
 import { DemoVocabulary } from './vocabulary.js';
 
 /** Raised whenever the bytes of the demo models change, so that older generated files are written again. */
@@ -21,7 +21,7 @@ const FEED_FORWARD = 32;
  */
 export function encodeDemoModel(variant: DemoVariant): Buffer {
   const script = demoScript(variant);
-  const vocabulary = new DemoVocabulary([...script.speech, ...(script.toolCall ?? [])]);
+  const vocabulary = new DemoVocabulary(scriptPieces(script));
   const tokens = vocabulary.tokens.length;
   const width = Math.ceil(tokens / 32) * 32;
 
@@ -98,7 +98,7 @@ function metadata(
     ['tokenizer.ggml.add_bos_token', { type: 'bool', value: true }],
     // A space put before the text would break output forced into JSON: the prompt's last word would tokenize anew.
     ['tokenizer.ggml.add_space_prefix', { type: 'bool', value: false }],
-    ['tokenizer.chat_template', text(DEMO_CHAT_TEMPLATE)],
+    ['tokenizer.chat_template', text(demoChatTemplate(demoScript(variant).thought !== undefined))],
   ]);
 }
 

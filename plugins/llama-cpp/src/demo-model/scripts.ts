@@ -4,7 +4,7 @@
  */
 
 /** The kinds of demo model. */
-export const DEMO_VARIANTS = ['demo', 'demo-tools', 'demo-loop', 'demo-embed'] as const;
+export const DEMO_VARIANTS = ['demo', 'demo-tools', 'demo-loop', 'demo-embed', 'demo-think'] as const;
 export type DemoVariant = (typeof DEMO_VARIANTS)[number];
 
 export interface DemoScript {
@@ -14,6 +14,8 @@ export interface DemoScript {
   readonly loopsTo?: string;
   /** The tool call this model makes when a request offers tools, piece by piece. */
   readonly toolCall?: readonly string[];
+  /** What it thinks before it answers, piece by piece, tags included. */
+  readonly thought?: readonly string[];
   /** Whether the file declares that token vectors are averaged into an embedding. */
   readonly embeds: boolean;
 }
@@ -102,11 +104,21 @@ export const DEMO_SCRIPTS = {
     speech: ['This', ' demo', ' model', ' of', ' Outrigger', ' makes', ' embeddings.', ...HOW_TO_GO_ON],
     embeds: true,
   },
+  'demo-think': {
+    thought: ['<think>', 'Only', ' the', ' last', ' token', ' counts', ' here.', '</think>'],
+    speech: ['This', ' demo', ' thinks', ' before', ' it speaks.'],
+    embeds: false,
+  },
 } as const satisfies Record<DemoVariant, DemoScript>;
 
 /** The script of a variant under the common type. */
 export function demoScript(variant: DemoVariant): DemoScript {
   return DEMO_SCRIPTS[variant];
+}
+
+/** All pieces of a script, each once. */
+export function scriptPieces({ thought = [], speech, toolCall = [] }: DemoScript): string[] {
+  return [...thought, ...speech, ...toolCall];
 }
 
 /** The whole answer of a variant as one text. */

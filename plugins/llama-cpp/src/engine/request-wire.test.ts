@@ -57,6 +57,18 @@ describe('generationCall', () => {
     expect(sent).toMatchObject({ messages: [{ content: 'hi' }], stream: true, mirostat: 2 });
   });
 
+  it('turns reasoning off beside what the template is given anyway', () => {
+    const extra = { chat_template_kwargs: { tone: 'dry', enable_thinking: true } };
+    expect(body(chat({ extra, reasoning: { effort: 'none' } }))).toMatchObject({
+      reasoning_effort: 'none',
+      chat_template_kwargs: { tone: 'dry', enable_thinking: false },
+    });
+    expect(body(chat({ reasoning: { effort: 'low', budgetTokens: 9 } }))).toMatchObject({
+      reasoning_effort: 'low',
+      thinking_budget_tokens: 9,
+    });
+  });
+
   it('names things as each route does', () => {
     const sampling = { topLogprobs: 2, maxTokens: 3, logitBias: new Map([[5, -100]]), seed: 7n };
     expect(body(chat({ sampling }))).toMatchObject({

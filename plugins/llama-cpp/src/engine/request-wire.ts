@@ -115,6 +115,11 @@ function format(request: GenerationRequest): Record<string, unknown> {
   return { response_format: { type: 'json_schema', json_schema: { name: 'answer', schema } } };
 }
 
+function templateValues({ extra }: GenerationRequest): object {
+  const values = extra?.['chat_template_kwargs'];
+  return typeof values === 'object' && values !== null ? values : {};
+}
+
 /** The route and the body of a generation. */
 export function generationCall(request: GenerationRequest, stream: boolean): { path: string; body: string } {
   const { input, reasoning } = request;
@@ -125,7 +130,10 @@ export function generationCall(request: GenerationRequest, stream: boolean): { p
     ...sampling(request),
     ...format(request),
     ...(reasoning?.effort === undefined ? {} : { reasoning_effort: reasoning.effort }),
-    ...(reasoning?.effort === 'none' ? { chat_template_kwargs: { enable_thinking: false } } : {}),
+    // Templates know the switch by this name; what the caller gives them beside it stays.
+    ...(reasoning?.effort === 'none'
+      ? { chat_template_kwargs: { ...templateValues(request), enable_thinking: false } }
+      : {}),
     ...(reasoning?.budgetTokens === undefined ? {} : { thinking_budget_tokens: reasoning.budgetTokens }),
     stream,
     ...(stream ? { stream_options: { include_usage: true } } : {}),
