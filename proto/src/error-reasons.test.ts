@@ -4,7 +4,10 @@ import { errorReasons, grpcCode } from './error-reasons.js';
 
 it('stands in the README, reason by reason with its code', () => {
   const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
-  const rows = [...readme.matchAll(/^\| `([A-Z_]+)` \| `([A-Z_]+)` \| \S/gm)].map(([, reason, code]) => [reason, code]);
+  const rows = [...readme.matchAll(/^\| `([A-Z_]+)` \| `([A-Z_]+)` \| \S/gm)].map(([, reason, code]) => [
+    reason,
+    code,
+  ]);
   expect(Object.fromEntries(rows)).toEqual(errorReasons);
 });
 

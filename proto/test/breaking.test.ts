@@ -30,6 +30,12 @@ const commit = (): void => {
   expect(git('commit', '--quiet', '-m', 'x', '--', 'proto').status).toBe(0);
 };
 const breaking = (...args: string[]) => run(process.execPath, ['proto/scripts/breaking.mjs', ...args]);
+/** What is said when nothing is refused. */
+const accepted = (): string => {
+  const { status, output } = breaking();
+  expect({ status, output }).toEqual({ status: 0, output });
+  return output;
+};
 const edit = (from: string, to: string): void => {
   const file = join(repository, 'proto/protos/outrigger/plugin/v1/lifecycle.proto');
   const text = readFileSync(file, 'utf8');
@@ -50,17 +56,11 @@ beforeAll(() => {
 afterAll(() => rmSync(repository, { recursive: true, force: true }));
 
 it('compares with what was promised before, and only a break is an error', () => {
-  expect(breaking()).toMatchObject({
-    status: 0,
-    output: expect.stringContaining('no earlier contract') as string,
-  });
+  expect(accepted()).toContain('no earlier contract');
 
   edit('message ShutdownResponse {}', 'message ShutdownResponse {\n  // New.\n  string note = 1;\n}');
   commit();
-  expect(breaking()).toMatchObject({
-    status: 0,
-    output: expect.stringContaining('the commit before') as string,
-  });
+  expect(accepted()).toContain('the commit before');
   git('tag', 'v0.1.0');
 
   edit('uint32 in_flight = 1;', 'uint64 in_flight = 1;');

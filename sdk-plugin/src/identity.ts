@@ -50,6 +50,7 @@ export function capabilitiesOf(
     swapMode: declared.swapMode === 'exclusive' ? SwapMode.SWAP_MODE_EXCLUSIVE : SwapMode.SWAP_MODE_OVERLAP,
     maxConcurrency: declared.maxConcurrency ?? 0,
     maxRequestBytes,
+    pullPrefixes: [...(declared.pullPrefixes ?? [])],
   };
 }
 

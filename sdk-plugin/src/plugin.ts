@@ -48,6 +48,8 @@ export interface CapabilityDeclaration {
   readonly swapMode?: 'overlap' | 'exclusive';
   /** Most requests worked on at once; undefined is no limit of its own. */
   readonly maxConcurrency?: number;
+  /** Beginnings of sources that `pullModel` takes, for example "hf:"; an empty one takes any. */
+  readonly pullPrefixes?: readonly string[];
   /** Set to false to say that prompts cannot be continued, only messages answered. Default true. */
   readonly completion?: boolean;
   /** Set to false for a plugin whose `generate` takes only prompts. Default true. */

@@ -194,6 +194,8 @@ export class ModelIndex {
 
   private async onlyModel(): Promise<ModelEntry> {
     const entries = await this.list();
+    const preferred = entries.filter((entry) => entry.model.preferred);
+    if (preferred.length === 1 && preferred[0] !== undefined) return preferred[0];
     const chat = entries.filter((entry) => entry.model.capabilities?.chat !== false);
     const [only] = chat.length === 1 ? chat : entries;
     if (only !== undefined && (chat.length === 1 || entries.length === 1)) return only;

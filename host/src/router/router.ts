@@ -168,7 +168,7 @@ export class Router implements Inference {
     plugin: string | undefined,
     context: RequestContext,
   ): AsyncIterable<PullModelResponse> {
-    yield* this.streamed(plugin ?? this.onlyPuller(), 'pullModel', context, (instance) =>
+    yield* this.streamed(plugin ?? this.pullerOf(source), 'pullModel', context, (instance) =>
       instance.client.stream(contract.models.pullModel, { source }, { signal: context.signal }),
     );
   }
@@ -303,27 +303,32 @@ export class Router implements Inference {
     }
   }
 
-  private onlyPuller(): string {
-    const pullers = this.options.registry
-      .activeInstances()
-      .filter((instance) => offers(instance, 'pullModel'));
+  /** The plugin whose notation the source is written in: the longest beginning that fits wins. */
+  private pullerOf(source: string): string {
+    const pullers = this.options.registry.activeInstances().filter((instance) => offers(instance, 'pullModel'));
+    const fitting = pullers
+      .map((instance) => ({ plugin: instance.plugin, length: longestPrefix(instance, source) }))
+      .filter(({ length }) => length >= 0)
+      .sort((a, b) => b.length - a.length);
+    const [best, second] = fitting;
+    if (best !== undefined && best.length !== second?.length) return best.plugin;
     const [only] = pullers;
-    if (only === undefined)
-      throw new GatewayError('unsupported_operation', 'no active plugin can fetch models');
-    if (pullers.length > 1) {
-      throw new GatewayError(
-        'invalid_request',
-        `plugin is missing: ${pullers.map((one) => one.plugin).join(' and ')} can fetch models; name one`,
-        { param: 'plugin' },
-      );
-    }
-    return only.plugin;
+    if (only === undefined) throw new GatewayError('unsupported_operation', 'no active plugin can fetch models');
+    if (best === undefined && pullers.length === 1) return only.plugin;
+    const names = (best === undefined ? pullers : fitting).map((one) => one.plugin).join(' and ');
+    throw new GatewayError('invalid_request', `plugin is missing: ${names} can fetch models; name one`, { param: 'plugin' });
   }
 
   private bounds(context: RequestContext): { signal: AbortSignal; timeoutMs?: number } {
     const { totalMs } = this.options.limits;
     return totalMs > 0 ? { signal: context.signal, timeoutMs: totalMs } : { signal: context.signal };
   }
+}
+
+/** Length of the longest announced beginning that a source has; -1 when none fits. */
+function longestPrefix(instance: PluginInstance, source: string): number {
+  const prefixes = instance.manifest?.capabilities.pullPrefixes ?? [];
+  return Math.max(-1, ...prefixes.filter((prefix) => source.startsWith(prefix)).map((prefix) => prefix.length));
 }
 
 /** True for an error that the instance is to blame for and not the caller. */

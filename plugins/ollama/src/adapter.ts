@@ -86,7 +86,8 @@ export function ollamaPlugin(
       backend === undefined
         ? 'Ollama'
         : `Ollama ${ollamaVersion} at ${backend.client.baseUrl}`.replace('  ', ' '),
-    capabilities: { parameters: generateParameters, embedParameters },
+    // Any name is a model of its library, so whoever knows the notation better comes first.
+    capabilities: { parameters: generateParameters, embedParameters, pullPrefixes: [''] },
     config: configSchema(environment),
 
     configure(config) {

@@ -45,6 +45,13 @@ export function llamaCppPlugin(version: string, env: Environment): PluginDefinit
   });
 }
 
+/** The model for requests that name none: the only one of the user's, or the demo model that talks. */
+function preferredModel(models: readonly CatalogModel[]): string | undefined {
+  const own = models.filter((model) => model.origin !== 'demo');
+  if (own.length === 1) return own[0]?.id;
+  return own.length === 0 ? models.find((model) => model.id === 'demo')?.id : undefined;
+}
+
 /** What stays between the calls: the configuration in force. */
 class Adapter {
   readonly fetching = new Fetching();
@@ -93,7 +100,8 @@ class Adapter {
 
   describe(model: CatalogModel): ReturnType<typeof describeModel> {
     const { config, engine, pool } = this.state;
-    return describeModel(model, config, engine, pool.status(model.id));
+    const described = describeModel(model, config, engine, pool.status(model.id));
+    return { ...described, preferred: model.id === preferredModel(this.models()) };
   }
 
   async countTokens({ request }: CountTokensRequest, context: CallContext): Promise<CountTokensResponse> {

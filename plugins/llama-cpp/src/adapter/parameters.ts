@@ -135,5 +135,6 @@ export function declaredCapabilities(engine: EngineKind): CapabilityDeclaration 
   return {
     parameters: [...COMMON, ...(full ? SERVER_COMMON : []), ...OWN, ...(full ? SERVER_OWN : [])],
     swapMode: 'overlap',
+    pullPrefixes: ['hf:', 'https://', 'http://'],
   };
 }

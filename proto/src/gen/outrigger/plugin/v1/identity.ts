@@ -131,6 +131,12 @@ export interface GetCapabilitiesResponse {
   maxConcurrency: number;
   /** Largest message the plugin accepts, in bytes; 0 is 16 MiB. */
   maxRequestBytes: number;
+  /**
+   * Beginnings of PullModelRequest.source that this plugin can fetch, for example
+   * "hf:" or "https://"; an empty one takes any source. The host asks the plugin
+   * with the longest beginning that fits. None: only when the plugin is named.
+   */
+  pullPrefixes: string[];
 }
 
 /** A request parameter that a plugin understands. */
@@ -406,7 +412,15 @@ export const GetCapabilitiesRequest: MessageFns<GetCapabilitiesRequest> = {
 };
 
 function createBaseGetCapabilitiesResponse(): GetCapabilitiesResponse {
-  return { operations: [], parameters: [], embedParameters: [], swapMode: 0, maxConcurrency: 0, maxRequestBytes: 0 };
+  return {
+    operations: [],
+    parameters: [],
+    embedParameters: [],
+    swapMode: 0,
+    maxConcurrency: 0,
+    maxRequestBytes: 0,
+    pullPrefixes: [],
+  };
 }
 
 export const GetCapabilitiesResponse: MessageFns<GetCapabilitiesResponse> = {
@@ -432,6 +446,9 @@ export const GetCapabilitiesResponse: MessageFns<GetCapabilitiesResponse> = {
     }
     if (message.maxRequestBytes !== 0) {
       writer.uint32(48).uint32(message.maxRequestBytes);
+    }
+    for (const v of message.pullPrefixes) {
+      writer.uint32(58).string(v!);
     }
     return writer;
   },
@@ -507,6 +524,14 @@ export const GetCapabilitiesResponse: MessageFns<GetCapabilitiesResponse> = {
             message.maxRequestBytes = reader.uint32();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.pullPrefixes.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -530,6 +555,7 @@ export const GetCapabilitiesResponse: MessageFns<GetCapabilitiesResponse> = {
     message.swapMode = object.swapMode ?? 0;
     message.maxConcurrency = object.maxConcurrency ?? 0;
     message.maxRequestBytes = object.maxRequestBytes ?? 0;
+    message.pullPrefixes = object.pullPrefixes?.map((e) => e) || [];
     return message;
   },
 };

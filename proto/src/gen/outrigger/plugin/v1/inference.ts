@@ -115,7 +115,10 @@ export interface GenerateEvent {
   /** What happened. A host ignores a kind that it does not know. */
   event?:
     | //
-    /** The answer begins; the first event of a stream. */
+    /**
+     * The answer begins; exactly one, with nothing before it but progress and
+     * warning.
+     */
     { $case: "head"; value: Head }
     | //
     /** More of the answer. */
@@ -2558,6 +2561,7 @@ export const InferenceDefinition = {
      *
      * The stream is head, then any of delta, progress, warning, usage and vendor,
      * then one finish per candidate, then usage where known, then exactly one end.
+     * Only progress and warning may come before the head, while a model is loaded.
      * A stream that closes without `end` was cut, whatever the status says.
      * Cancelling the call stops the work within one second and frees its slot.
      *

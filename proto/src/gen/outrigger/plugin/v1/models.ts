@@ -86,6 +86,11 @@ export interface Model {
   state?:
     | ModelState
     | undefined;
+  /**
+   * The one that answers requests which name no model, when the host has no
+   * default of its own. At most one per plugin.
+   */
+  preferred: boolean;
   /** Details that have no field, by name, as JSON text. */
   extensions: { [key: string]: string };
 }
@@ -512,6 +517,7 @@ function createBaseModel(): Model {
     embeddingDimensions: undefined,
     weights: undefined,
     state: undefined,
+    preferred: false,
     extensions: {},
   };
 }
@@ -556,6 +562,9 @@ export const Model: MessageFns<Model> = {
     }
     if (message.state !== undefined) {
       ModelState.encode(message.state, writer.uint32(106).fork()).join();
+    }
+    if (message.preferred !== false) {
+      writer.uint32(112).bool(message.preferred);
     }
     globalThis.Object.entries(message.extensions).forEach(([key, value]: [string, string]) => {
       Model_ExtensionsEntry.encode({ key: key as any, value }, writer.uint32(122).fork()).join();
@@ -680,6 +689,14 @@ export const Model: MessageFns<Model> = {
             message.state = ModelState.decode(reader, reader.uint32());
             continue;
           }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.preferred = reader.bool();
+            continue;
+          }
           case 15: {
             if (tag !== 122) {
               break;
@@ -727,6 +744,7 @@ export const Model: MessageFns<Model> = {
     message.state = (object.state !== undefined && object.state !== null)
       ? ModelState.fromPartial(object.state)
       : undefined;
+    message.preferred = object.preferred ?? false;
     message.extensions = (globalThis.Object.entries(object.extensions ?? {}) as [string, string][]).reduce(
       (acc: { [key: string]: string }, [key, value]: [string, string]) => {
         if (value !== undefined) {
