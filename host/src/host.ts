@@ -2,22 +2,12 @@ import type { Readable, Writable } from 'node:stream';
 import type { Config } from './config/schema.js';
 import { adminRoutes } from './doors/admin-routes.js';
 import { createHttpDoor, type HttpDoor } from './doors/http-listener.js';
-import {
-  createMcpDoor,
-  createToolCatalog,
-  inferenceInstructions,
-  inferenceResources,
-  inferenceTools,
-  serveMcpStdio,
-  type McpDoor,
-} from './doors/mcp/index.js';
-import { inferencePort } from './doors/mcp-inference.js';
-import { pluginToolProvider } from './doors/mcp-plugin-tools.js';
 import { createEngineRoom, type EngineRoom } from './engine-room.js';
 import { createKeyGate } from './gate/api-keys.js';
 import type { Logger } from './telemetry/logger.js';
 import { createLogger } from './telemetry/pino-logger.js';
-import { hostVersion, productName } from './version.js';
+import type { McpRoom } from './mcp-room.js';
+import { hostVersion } from './version.js';
 
 /** What a host is given besides its configuration. */
 export interface HostDeps {
@@ -53,8 +43,7 @@ export async function createHost(config: Config, deps: HostDeps): Promise<Host> 
   const gate = createKeyGate(config.auth.apiKeys);
   const adminGate = config.admin.apiKey === undefined ? gate : createKeyGate([config.admin.apiKey]);
   const startedAt = Date.now();
-  const catalog = createCatalog(room, config, logger);
-  const mcp = config.mcp.enabled ? openMcp(catalog, config, logger) : undefined;
+  const mcp = new LazyMcp(room, config, logger);
   const http: HttpDoor = createHttpDoor({
     inference: room.router,
     config: config.server,
@@ -62,7 +51,9 @@ export async function createHost(config: Config, deps: HostDeps): Promise<Host> 
     version: hostVersion,
     logger,
     gate: ({ headers }) => gate(headers),
-    ...(mcp === undefined ? {} : { mcp: (request, response) => void mcp.handler(request, response) }),
+    ...(config.mcp.enabled
+      ? { mcp: (request, response) => void mcp.open().then(({ door }) => door.handler(request, response)) }
+      : {}),
     info: {
       uptimeMs: () => Date.now() - startedAt,
       plugins: () =>
@@ -83,58 +74,7 @@ export async function createHost(config: Config, deps: HostDeps): Promise<Host> 
       gate: ({ request }) => adminGate(request.headers),
     }),
   });
-  return new RunningHost(config, room, http, mcp, catalog, logger);
-}
-
-type Catalog = ReturnType<typeof createCatalog>;
-
-function createCatalog(room: EngineRoom, config: Config, logger: Logger) {
-  const port = inferencePort(
-    room.router,
-    {
-      plugins: () =>
-        room.admin
-          .list()
-          .map(({ name, version, state, reason, runtime, tools }) => ({
-            name,
-            version,
-            state,
-            reason,
-            runtime,
-            tools,
-          })),
-      usage: () => ({ totals: room.ledger.totals(), recent: room.ledger.recent(20) }),
-    },
-    config.strictParams,
-  );
-  return createToolCatalog({
-    info: { name: productName, version: hostVersion, title: 'Outrigger' },
-    instructions: inferenceInstructions,
-    tools: inferenceTools(port),
-    providers: [pluginToolProvider(room.tools, config.server.requestTimeoutMs)],
-    resources: [inferenceResources(port)],
-    logger,
-  });
-}
-
-function openMcp(catalog: Catalog, config: Config, logger: Logger): McpDoor {
-  const { server, mcp } = config;
-  return createMcpDoor({
-    catalog,
-    logger,
-    // The listener in front has checked Host, Origin and credential already.
-    allowedHosts: ['*'],
-    allowedOrigins: ['*'],
-    limits: {
-      bodyBytes: server.maxBodyBytes,
-      callMs: server.requestTimeoutMs,
-      keepAliveMs: server.keepAliveMs,
-      sessions: mcp.maxSessions,
-      sessionIdleMs: mcp.sessionTtlMs,
-      outstandingBytes: mcp.maxBufferedBytes,
-      pageSize: mcp.pageSize,
-    },
-  });
+  return new RunningHost(config, room, http, mcp, logger);
 }
 
 /** Ready when at least one plugin can take requests; vendors and databases do not count. */
@@ -152,6 +92,28 @@ function readiness(room: EngineRoom) {
   ];
 }
 
+/** The MCP door, loaded when it is first needed: its libraries take longer to load than all the rest. */
+class LazyMcp {
+  private opened: Promise<McpRoom> | undefined;
+
+  constructor(
+    private readonly room: EngineRoom,
+    private readonly config: Config,
+    private readonly logger: Logger,
+  ) {}
+
+  open(): Promise<McpRoom> {
+    this.opened ??= import('./mcp-room.js').then(({ openMcpRoom }) =>
+      openMcpRoom(this.room, this.config, this.logger),
+    );
+    return this.opened;
+  }
+
+  async close(graceMs: number): Promise<void> {
+    await (await this.opened)?.close(graceMs);
+  }
+}
+
 class RunningHost implements Host {
   address = { host: '', port: 0, url: '' };
   private closing: Promise<void> | undefined;
@@ -160,8 +122,7 @@ class RunningHost implements Host {
     private readonly config: Config,
     private readonly room: EngineRoom,
     private readonly http: HttpDoor,
-    private readonly mcp: McpDoor | undefined,
-    private readonly catalog: Catalog,
+    private readonly mcp: LazyMcp,
     private readonly logger: Logger,
   ) {}
 
@@ -171,6 +132,8 @@ class RunningHost implements Host {
     this.address = { host, port, url: `http://${shown}:${port}` };
     this.logger.info({ url: this.address.url, version: hostVersion }, 'listening');
     this.room.start();
+    // The first client finds it loaded; the host listens without waiting for it.
+    if (this.config.mcp.enabled) setImmediate(() => void this.mcp.open().catch(() => undefined));
   }
 
   close(graceMs = this.config.server.shutdownGraceMs): Promise<void> {
@@ -209,14 +172,14 @@ class RunningHost implements Host {
     output: Writable;
     signal: AbortSignal;
   }): Promise<void> {
-    await serveMcpStdio({ catalog: this.catalog, logger: this.logger, stdin: input, stdout: output, signal });
+    const { serveStdio } = await this.mcp.open();
+    await serveStdio(input, output, signal);
   }
 
   /** Doors first, so that what is under way can finish; then the plugins behind them. */
   private async shutDown(graceMs: number): Promise<void> {
     const until = performance.now() + graceMs;
-    await Promise.all([this.http.close(graceMs), this.mcp?.close(graceMs)]);
-    this.catalog.close();
+    await Promise.all([this.http.close(graceMs), this.mcp.close(graceMs)]);
     await this.room.close(Math.max(until - performance.now(), 100));
     this.logger.info({}, 'stopped');
   }

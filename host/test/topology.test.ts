@@ -23,6 +23,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 const insideHost: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   config: [],
+  gate: ['errors'],
   telemetry: ['errors', 'config'],
   registry: ['errors', 'telemetry', 'config', 'reflection'],
   reflection: ['errors', 'telemetry', 'registry'],
@@ -61,6 +62,16 @@ function sources(folder: string): string[] {
       const path = join(folder, name);
       if (statSync(join(root, path)).isDirectory()) return sources(path);
       return name.endsWith('.ts') ? [path] : [];
+    });
+}
+
+/** All files of a folder that are written by hand. */
+function everything(folder: string): string[] {
+  return readdirSync(join(root, folder))
+    .filter((name) => !['node_modules', 'dist'].includes(name))
+    .flatMap((name) => {
+      const path = join(folder, name);
+      return statSync(join(root, path)).isDirectory() ? everything(path) : [path];
     });
 }
 
@@ -143,9 +154,8 @@ describe('the host', () => {
     /\b(ollama|llama|llamacpp|gguf|triton|kserve|tensor|nvidia|vllm|anthropic|gemini|mistral|huggingface)/i;
 
   it('names no runtime and no vendor', () => {
-    const files = [...sources('host/src'), ...sources('host/test')].filter(
-      (file) => !file.endsWith('topology.test.ts'),
-    );
+    const files = everything('host').filter((file) => !file.endsWith('topology.test.ts'));
+    expect(files.length).toBeGreaterThan(150);
     const naming = files.flatMap((file) =>
       readFileSync(join(root, file), 'utf8')
         .split('\n')

@@ -175,6 +175,7 @@ export function modelEntry(plugin: string, id: string): ModelEntry {
     capabilities: undefined,
     weights: undefined,
     state: undefined,
+    preferred: false,
     extensions: {},
   };
   return { id: `${plugin}/${id}`, names: [id], plugin, pluginVersion: '1.2.3', model };

@@ -1,0 +1,86 @@
+import type { Readable, Writable } from 'node:stream';
+import type { Config } from './config/schema.js';
+import {
+  createMcpDoor,
+  createToolCatalog,
+  inferenceInstructions,
+  inferenceResources,
+  inferenceTools,
+  serveMcpStdio,
+  type McpDoor,
+  type ToolCatalog,
+} from './doors/mcp/index.js';
+import { inferencePort } from './doors/mcp-inference.js';
+import { pluginToolProvider } from './doors/mcp-plugin-tools.js';
+import type { EngineRoom } from './engine-room.js';
+import type { Logger } from './telemetry/logger.js';
+import { hostVersion, productName } from './version.js';
+
+/** Everything about MCP: what it offers and the two ways to it. */
+export interface McpRoom {
+  readonly door: McpDoor;
+  /** Speaks on a pair of streams until the input ends or the signal fires. */
+  serveStdio(input: Readable, output: Writable, signal: AbortSignal): Promise<void>;
+  close(graceMs: number): Promise<void>;
+}
+
+/** Puts catalog and door together. */
+export function openMcpRoom(room: EngineRoom, config: Config, logger: Logger): McpRoom {
+  const catalog = createCatalog(room, config, logger);
+  const door = openDoor(catalog, config, logger);
+  return {
+    door,
+    serveStdio: (stdin, stdout, signal) => serveMcpStdio({ catalog, logger, stdin, stdout, signal }),
+    close: async (graceMs) => {
+      await door.close(graceMs);
+      catalog.close();
+    },
+  };
+}
+
+function createCatalog(room: EngineRoom, config: Config, logger: Logger): ToolCatalog {
+  const port = inferencePort(
+    room.router,
+    {
+      plugins: () =>
+        room.admin.list().map(({ name, version, state, reason, runtime, tools }) => ({
+          name,
+          version,
+          state,
+          reason,
+          runtime,
+          tools,
+        })),
+      usage: () => ({ totals: room.ledger.totals(), recent: room.ledger.recent(20) }),
+    },
+    config.strictParams,
+  );
+  return createToolCatalog({
+    info: { name: productName, version: hostVersion, title: 'Outrigger' },
+    instructions: inferenceInstructions,
+    tools: inferenceTools(port),
+    providers: [pluginToolProvider(room.tools, config.server.requestTimeoutMs)],
+    resources: [inferenceResources(port)],
+    logger,
+  });
+}
+
+function openDoor(catalog: ToolCatalog, config: Config, logger: Logger): McpDoor {
+  const { server, mcp } = config;
+  return createMcpDoor({
+    catalog,
+    logger,
+    // The listener in front has checked Host, Origin and credential already.
+    allowedHosts: ['*'],
+    allowedOrigins: ['*'],
+    limits: {
+      bodyBytes: server.maxBodyBytes,
+      callMs: server.requestTimeoutMs,
+      keepAliveMs: server.keepAliveMs,
+      sessions: mcp.maxSessions,
+      sessionIdleMs: mcp.sessionTtlMs,
+      outstandingBytes: mcp.maxBufferedBytes,
+      pageSize: mcp.pageSize,
+    },
+  });
+}
