@@ -36,7 +36,7 @@ export function delta(kind: DeltaKind, place: Place = {}): GenerateEvent {
   };
 }
 
-/** The answer begins. The SDK sends an empty one when the first event is another. */
+/** The answer begins; only progress and warning may come before. The SDK sends an empty one when there is none. */
 export function head(fields: Partial<Head>): GenerateEvent {
   return { event: { $case: 'head', value: Head.create(fields) } };
 }

@@ -32,8 +32,10 @@ class Grammar {
 
   /** Checks that an event may come here; says whether a head must be put before it. */
   take(kind: NonNullable<GenerateEvent['event']>): { needsHead: boolean } {
-    const needsHead = !this.#begun && kind.$case !== 'head';
     this.#check(kind);
+    // While a model is loaded there is progress to tell and no answer yet.
+    if (kind.$case === 'progress' || kind.$case === 'warning') return { needsHead: false };
+    const needsHead = !this.#begun && kind.$case !== 'head';
     this.#begun = true;
     return { needsHead };
   }
@@ -50,7 +52,7 @@ class Grammar {
   #check(kind: NonNullable<GenerateEvent['event']>): void {
     switch (kind.$case) {
       case 'head':
-        if (this.#begun) throw new Error('generate yielded a head that is not its first event');
+        if (this.#begun) throw new Error('generate yielded a head after the answer had begun');
         return;
       case 'end':
         throw new Error('generate yielded an end; the SDK adds it when generate returns');

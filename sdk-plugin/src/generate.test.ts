@@ -1,7 +1,16 @@
 /* eslint-disable @typescript-eslint/require-await -- a handler that is ready at once is an async generator all the same */
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { GenerateEvent } from '@outrigger/proto';
-import { definePlugin, finish, head, text, usage, warning, type PluginDefinition } from './index.js';
+import { Progress_Stage, type GenerateEvent } from '@outrigger/proto';
+import {
+  definePlugin,
+  finish,
+  head,
+  progress,
+  text,
+  usage,
+  warning,
+  type PluginDefinition,
+} from './index.js';
 import { collect, gate, startPlugin, type TestPlugin } from './testing.js';
 
 type Generate = NonNullable<PluginDefinition['generate']>;
@@ -46,6 +55,21 @@ describe('the frames of an answer', () => {
     const answer = await collect(client.generate({ user: 'hi' }));
     expect(answer.head).toMatchObject({ responseId: 'r1', model: 'served' });
     expect(kinds(answer.events)).toEqual(['head', 'finish', 'end']);
+  });
+
+  it('tell progress before the head', async () => {
+    const loaded = gate();
+    const { client } = await start(async function* () {
+      yield progress(Progress_Stage.STAGE_LOADING, 0.5);
+      await loaded.opened;
+      yield [head({ model: 'served' }), text('a'), finish('stop')];
+    });
+    const stream = client.generate({ user: 'hi' });
+    expect((await stream.next()).value?.event?.$case).toBe('progress');
+    loaded.open();
+    const rest: GenerateEvent[] = [];
+    for await (const event of stream) rest.push(event);
+    expect(kinds(rest)).toEqual(['head', 'delta', 'finish', 'end']);
   });
 
   it('gather what is ready in one turn, and nothing waits for what comes later', async () => {

@@ -81,7 +81,13 @@ export class PluginServer {
     }
     this.#health = addHealth(this.#server, instance, [...instance.served]);
     addReflection(this.#server, instance, () => this.#descriptorSets());
-    instance.work.watch(() => this.#health.set(!instance.work.draining));
+    let serving = true;
+    instance.work.watch(() => {
+      // Watchers hear of changes only, and not of every request that comes and goes.
+      if (serving === !instance.work.draining) return;
+      serving = !instance.work.draining;
+      this.#health.set(serving);
+    });
   }
 
   #descriptorSets(): Uint8Array[] {

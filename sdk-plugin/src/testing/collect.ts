@@ -37,7 +37,7 @@ export interface Answer {
 
 /**
  * Reads a Generate stream to its end and folds it.
- * @throws when the stream breaks the contract's grammar: no head first, no finish, no end.
+ * @throws when the stream breaks the contract's grammar: no head, no finish, no end.
  */
 export async function collect(stream: AsyncIterable<GenerateEvent>): Promise<Answer> {
   const events: GenerateEvent[] = [];
@@ -54,9 +54,12 @@ export async function collect(stream: AsyncIterable<GenerateEvent>): Promise<Ans
     events.push(item);
     const event = item.event;
     if (ended) throw new Error(`${event?.$case ?? 'an event'} came after the end`);
-    if (events.length === 1 && event?.$case !== 'head') throw new Error('the first event is not a head');
+    if (head === undefined && !['head', 'progress', 'warning'].includes(event?.$case ?? '')) {
+      throw new Error(`${event?.$case ?? 'an event'} came before the head`);
+    }
     switch (event?.$case) {
       case 'head':
+        if (head !== undefined) throw new Error('there are two heads');
         head = event.value;
         break;
       case 'delta': {
