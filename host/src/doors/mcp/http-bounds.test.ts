@@ -122,6 +122,7 @@ describe('a slow reader', () => {
       await using server = await startDoor({ port });
       const { body, headers } = await make(server);
       const socket = await slowReader(server.url, body, headers);
+      using _cleanUp = { [Symbol.dispose]: () => socket.destroy() };
       await until(() => sent === pieces, 'everything is generated');
       let received = 0;
       let tail = '';
@@ -134,7 +135,6 @@ describe('a slow reader', () => {
       // 50 MB were generated; what the kernel and the budget hold is far less.
       expect(received).toBeLessThan(16 * 1024 * 1024);
       expect(tail).toMatch(/"outrigger\/progressDropped":\d+/);
-      socket.destroy();
     },
   );
 
@@ -146,6 +146,7 @@ describe('a slow reader', () => {
     const headers = await server.initialize();
     const body = { ...list, method: 'tools/call', params: request };
     const socket = await slowReader(server.url, body, headers);
+    using _cleanUp = { [Symbol.dispose]: () => socket.destroy() };
     await until(() => port.asked.length === 1 && server.door.running() === 0, 'the result is on its way');
     let closed = false;
     socket.on('close', () => (closed = true));
