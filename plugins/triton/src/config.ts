@@ -114,6 +114,8 @@ export const configSchema = z
     /** For questions about server and models. */
     metadataTimeoutMs: milliseconds(5_000),
     loadTimeoutMs: milliseconds(600_000),
+    /** How long a stream may be silent before its model is asked whether it lives; 0 never asks. */
+    silenceProbeMs: z.int().min(0).max(86_400_000).default(10_000),
     /** For requests that come without a deadline. */
     inferenceTimeoutMs: milliseconds(600_000),
   })

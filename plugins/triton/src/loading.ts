@@ -93,8 +93,9 @@ function loadFailure(place: ModelPlace, error: unknown): unknown {
 }
 
 /**
- * Loads a model, also one that is ready: that costs nothing for a healthy one and
- * heals one whose process died. The server goes on loading when nobody waits.
+ * Loads a model, also one that is ready: that costs nothing for a healthy one. One
+ * whose process is known to have died is unloaded first. The server goes on loading
+ * when nobody waits.
  */
 export async function* loadModel(
   catalog: Catalog,
@@ -107,6 +108,8 @@ export async function* loadModel(
   // An index of a remote repository may not list what it can load, so only a known model shows its state.
   if (before?.phase !== ModelState_Phase.PHASE_READY) yield { state: ModelState.create({ phase: ModelState_Phase.PHASE_LOADING }) };
   try {
+    // To Triton a dead process is no reason to load an unchanged model again; after an unload it is.
+    if (catalog.isCrashed(place)) await place.endpoint.unload(place.name, context.signal);
     await place.endpoint.load(place.name, config, context.signal);
   } catch (error) {
     if (context.signal.aborted) throw error;

@@ -103,7 +103,7 @@ export function inputOf(tensor: Tensor, description: ModelDescription, index: nu
   try {
     encodeRaw(datatype, values);
   } catch (error) {
-    if (error instanceof RangeError) throw invalid(field, `a value is out of the range of ${datatype}`);
+    if ((error as { code?: unknown }).code === 'ERR_OUT_OF_RANGE') throw invalid(field, `a value is out of the range of ${datatype}`);
     throw error;
   }
   return { name: tensor.name, datatype, shape, values };
@@ -170,7 +170,7 @@ async function infer(catalog: Catalog, config: TritonConfig, request: InferReque
   let version = '';
   let bytes = 0;
   try {
-    for await (const list of answersOf(model, inference, inferenceWait(context, config))) {
+    for await (const list of answersOf(catalog, model, inference, undefined, inferenceWait(context, config))) {
       for (const answer of list) {
         version = answer.version;
         bytes += answer.outputs.reduce((sum, output) => sum + (output.raw?.length ?? 0), 0);

@@ -4,6 +4,7 @@ import { noSettings, type ModelSettings, type TritonConfig } from '../config.js'
 import { ServerError } from '../server/connection.js';
 import { Endpoint, type IndexEntry } from '../server/endpoint.js';
 import { failureOf } from '../server/failure.js';
+import { Vigil } from '../generate/vigil.js';
 import { describe, type DescribedModel, type ModelDescription, type ModelPlace } from './description.js';
 import { stateOfModel } from './state.js';
 
@@ -26,6 +27,8 @@ export interface ListedModel {
 /** The models of all endpoints: finds them, remembers how they are used, and says why one cannot be. */
 export class Catalog {
   readonly endpoints: readonly Endpoint[];
+  /** Ends streams that their server forgets. */
+  readonly vigil: Vigil;
   readonly #config: TritonConfig;
   readonly #described = new Map<string, Known>();
   /** Models whose process died. Triton calls them ready all the same. */
@@ -33,6 +36,7 @@ export class Catalog {
 
   constructor(config: TritonConfig) {
     this.#config = config;
+    this.vigil = new Vigil(config.silenceProbeMs);
     this.endpoints = config.endpoints.map((settings) => new Endpoint(settings, config));
   }
 
@@ -147,6 +151,11 @@ export class Catalog {
     this.#crashed.delete(place.id);
   }
 
+  /** Its process is known to have died. */
+  isCrashed(place: ModelPlace): boolean {
+    return this.#crashed.has(place.id);
+  }
+
   /** The model answered, so its process lives. */
   worked(place: ModelPlace): void {
     if (this.#crashed.size > 0) this.#crashed.delete(place.id);
@@ -172,7 +181,10 @@ export class Catalog {
     if (failure.reason === 'absent') return this.#absence(place, failure.message, signal);
     // Whatever was believed of the model may be what was wrong.
     if (failure.reason !== 'UPSTREAM_UNAVAILABLE') this.#described.delete(place.id);
-    if (failure.reason === 'MODEL_BROKEN') this.#crashed.add(place.id);
+    if (failure.reason === 'MODEL_BROKEN') {
+      this.#crashed.add(place.id);
+      this.vigil.crashed(place.id);
+    }
     const subject = this.endpoints.length > 1 ? `${place.endpoint.name}: ` : '';
     return new PluginError(failure.reason, `${subject}${failure.message}`, {
       cause: error,

@@ -53,7 +53,8 @@ function textOf(tensors: ModelTensors, settings: ModelSettings): TensorSpec | un
   const inputs = tensors.inputs.filter(isBytes);
   const required = inputs.filter((input) => !input.optional);
   const declared = settings.tensors['text_input'];
-  return pick(inputs, declared, textNames) ?? (required.length === 1 ? required[0] : undefined);
+  if (declared !== undefined) return inputs.find((input) => input.name === declared);
+  return pick(required, undefined, textNames);
 }
 
 /** The vector output: one dimension of fixed or open length per input, and not scores by their name. */

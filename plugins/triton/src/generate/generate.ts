@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { GenerateEvent, GenerateRequest } from '@outrigger/proto';
+import { GenerateRequest, type GenerateEvent } from '@outrigger/proto';
 import { PluginError, head, warning, type CallContext } from '@outrigger/sdk-plugin';
 import type { Catalog } from '../catalog/catalog.js';
 import type { DescribedModel } from '../catalog/description.js';
@@ -33,17 +33,42 @@ function textShape(model: DescribedModel): TextShape {
   return shape;
 }
 
-/** The answers of a model, as a stream where it can have several and as one where it cannot. */
+/**
+ * The answers of a model, as a stream where it can have several and as one where
+ * it cannot. `probe` asks the model for as little as it can.
+ */
 export async function* answersOf(
+  catalog: Catalog,
   model: DescribedModel,
   request: InferenceRequest,
+  probe: (() => Promise<void>) | undefined,
   wait: Wait,
 ): AsyncGenerator<readonly InferenceAnswer[], void, undefined> {
   const { endpoint } = model.place;
   const { decoupled } = model.description;
   // Where nobody says, a stream works for both kinds of models.
-  if (decoupled !== false && (await endpoint.streams(wait.signal))) yield* endpoint.inferStream(request, wait);
-  else yield [await endpoint.infer(request, wait)];
+  if (decoupled !== false && (await endpoint.streams(wait.signal))) {
+    yield* catalog.vigil.stream(model.place, request, probe ?? (() => Promise.resolve()), wait);
+  } else yield [await endpoint.infer(request, wait)];
+}
+
+/** Backends whose models run in processes of their own, which can die alone. */
+const processBackends: ReadonlySet<string> = new Set(['python', 'vllm']);
+
+/** Asks a model for one token, to see whether its process lives; the catalog notices when it does not. */
+async function askForOneToken(catalog: Catalog, config: TritonConfig, model: DescribedModel, shape: TextShape): Promise<void> {
+  const { place, description } = model;
+  if (!processBackends.has(description.platform)) return;
+  const request = GenerateRequest.fromPartial({ prompt: '.', sampling: { maxOutputTokens: 1 } });
+  const unsupported = new Unsupported(undefined);
+  const { inputs } = planOf({ request, shape, description, settings: place.settings, prompt: '.', stop: [], stream: false, unsupported });
+  const wait = { signal: AbortSignal.timeout(config.metadataTimeoutMs), deadline: Date.now() + config.metadataTimeoutMs };
+  const inference = { model: place.name, version: place.settings.version ?? '', id: randomUUID(), inputs, outputs: [], parameters: {} };
+  try {
+    for await (const _ of place.endpoint.inferStream(inference, wait)) break;
+  } catch (error) {
+    await catalog.explain(place, error, wait.signal);
+  }
 }
 
 /** Generates with a model that takes and gives text. */
@@ -89,9 +114,10 @@ export async function* generate(
     head({ responseId: id, model: place.id }),
     ...unsupported.warnings.map(({ code, field, message }) => warning(code, field, message)),
   ];
+  const probe = () => askForOneToken(catalog, config, model, shape);
   let begun = false;
   try {
-    for await (const answers of answersOf(model, inference, inferenceWait(context, config))) {
+    for await (const answers of answersOf(catalog, model, inference, probe, inferenceWait(context, config))) {
       const events = begun ? [] : opening;
       begun = true;
       for (const answer of answers) {

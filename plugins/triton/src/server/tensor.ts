@@ -74,7 +74,7 @@ export function countOf(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
-/** The little-endian form that Triton calls raw. Throws RangeError for a number that does not fit. */
+/** The little-endian form that Triton calls raw. Throws ERR_OUT_OF_RANGE for a number that does not fit. */
 export function encodeRaw(datatype: DataTypeName, values: TensorValues): Buffer {
   const type: Element | undefined = dataTypes[datatype];
   if (type === undefined) {
