@@ -10,11 +10,12 @@ export type RuntimeName =
   | 'inspector'
   | 'ai-sdk-mcp'
   | 'openai-node'
-  | 'portkey';
+  | 'portkey'
+  | 'chromium';
 
 export interface FoundRuntime {
   /**
-   * What to start: the program of llama-server, ollama, ghz, node24, tritonserver and mlserver; the python of
+   * What to start: the program of llama-server, ollama, ghz, node24, tritonserver, mlserver and chromium; the python of
    * tritonclient and python-judges; the script for `node` of inspector and portkey. For ai-sdk-mcp and openai-node
    * the folder whose node_modules holds the package: `createRequire(join(path, 'package.json'))`.
    */

@@ -1,5 +1,6 @@
 // All parts, in the order in which they are installed.
 import aiSdkMcp from './ai-sdk-mcp.mjs';
+import chromium from './chromium.mjs';
 import ghz from './ghz.mjs';
 import inspector from './inspector.mjs';
 import llamaServer from './llama-server.mjs';
@@ -12,7 +13,7 @@ import tritonserver from './tritonserver.mjs';
 
 export const parts = [
   ...[llamaServer, ollama, ghz, node24, tritonserver, mlserver],
-  ...[pythonJudges, tritonclient, inspector, aiSdkMcp, openaiNode, portkey],
+  ...[pythonJudges, tritonclient, inspector, aiSdkMcp, openaiNode, portkey, chromium],
 ];
 
 /** The parts of the given names or aliases, all of them for an empty list; an unknown name throws. */
