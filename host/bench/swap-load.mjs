@@ -59,6 +59,7 @@ export async function runSwapLoad(options) {
   const commits = [];
   const prepares = [];
   const rss = [];
+  const heap = [];
   for (let index = 1; index <= swaps; index++) {
     // Spread over the calls, each generation serving; without callers, one after the other.
     const serves = () => tally.processOf.has(room.registry.get('oracle').active?.instanceId);
@@ -69,6 +70,7 @@ export async function runSwapLoad(options) {
     if (index % Math.max(1, Math.floor(swaps / 50)) === 0) {
       globalThis.gc?.();
       rss.push([index, process.memoryUsage.rss()]);
+      heap.push([index, process.memoryUsage().heapUsed]);
       onProgress({ swaps: index, calls: tally.issued.call, rss: process.memoryUsage.rss() });
     }
   }
@@ -83,7 +85,7 @@ export async function runSwapLoad(options) {
   const lingering = room.admin.get('oracle').instances.length - 1;
   await room.close(5000);
   await sleep(300);
-  return report(tally, { before, instances, pids, sockets, commits, prepares, rss, lingering, coldStartMs, options });
+  return report(tally, { before, instances, pids, sockets, commits, prepares, rss, heap, lingering, coldStartMs, options });
 }
 
 function newTally() {
@@ -149,7 +151,7 @@ async function oneCall(room, tally, seed, pieces, delayMs, kind) {
   if (kind === 'call') tally.latencies.push([startedAt, performance.now() - startedAt]);
 }
 
-function report(tally, { before, instances, pids, sockets, commits, prepares, rss, lingering, coldStartMs, options }) {
+function report(tally, { before, instances, pids, sockets, commits, prepares, rss, heap, lingering, coldStartMs, options }) {
   const sorted = (list) => [...list].sort((a, b) => a - b);
   const quantile = (list, q) => sorted(list)[Math.min(list.length - 1, Math.floor(q * list.length))] ?? 0;
   // A call is near a commit when it was under way at one or began within 50 ms after it.
@@ -162,7 +164,7 @@ function report(tally, { before, instances, pids, sockets, commits, prepares, rs
   const left = {
     processes: [...pids].filter((pid) => groupAlive(pid)),
     sockets: [...sockets].filter((path) => exists(path)),
-    descriptors: descriptors().filter((name) => !before.fds.includes(name)),
+    descriptors: descriptors().filter((name) => !before.fds.includes(name) && !name.endsWith(' /dev/null')),
   };
   const generations = [...instances].filter((id) => tally.processOf.has(id)).length;
   const forced = tally.endings.filter((line) => !line.endsWith('exited with status 0'));
@@ -198,7 +200,7 @@ function report(tally, { before, instances, pids, sockets, commits, prepares, rs
       atCommit: { calls: near.length, p50: quantile(near, 0.5), p99: quantile(near, 0.99), max: quantile(near, 1) },
       worstAdded: Math.max(0, quantile(near, 1) - quantile(far, 0.99)),
     },
-    rss: { before: before.rss, first: rss[0]?.[1], last: rss.at(-1)?.[1], bytesPerSwap: slope(rss) },
+    rss: { before: before.rss, first: rss[0]?.[1], last: rss.at(-1)?.[1], bytesPerSwap: slope(rss), heapBytesPerSwap: slope(heap) },
     left,
   };
 }

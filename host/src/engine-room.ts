@@ -1,9 +1,11 @@
 import { PluginAdmin } from './admin/plugin-admin.js';
 import type { Config } from './config/schema.js';
 import { configuredSources } from './registry/configured-sources.js';
+import { Discovery } from './registry/discovery.js';
 import { EndpointDirectory } from './registry/endpoint.js';
 import { Launcher } from './registry/launcher.js';
 import { PluginRegistry } from './registry/plugin-registry.js';
+import type { Reconciliation } from './registry/reconciler.js';
 import { ModelIndex } from './router/model-index.js';
 import { Router } from './router/router.js';
 import { PluginTools } from './reflection/plugin-tools.js';
@@ -22,8 +24,16 @@ export interface EngineRoom {
   readonly tools: PluginTools;
   readonly admin: PluginAdmin;
   readonly events: EventLog;
+  /** The desired set: configuration, plugin directory, administrators. */
+  readonly discovery: Discovery;
   /** Begins to start the configured plugins; does not wait for them. */
   start(): void;
+  /**
+   * Takes the plugins of another valid configuration while requests run. What a
+   * plugin refuses is in the result, and that plugin goes on as it was. Rejects,
+   * having changed nothing, when a file that it names cannot be read.
+   */
+  reload(config: Config): Promise<Reconciliation>;
   /** Drains and ends all plugins. */
   close(graceMs: number): Promise<void>;
 }
@@ -66,8 +76,18 @@ export async function createEngineRoom(
     maxQueued: config.server.maxQueued,
   });
   const models = new ModelIndex(registry, config.models, modelTiming, log, now);
-  const tools = new PluginTools(registry, (plugin) => config.plugins[plugin]?.toolPrefix, log);
+  let { plugins } = config;
+  const tools = new PluginTools(registry, (plugin) => plugins[plugin]?.toolPrefix, log);
   const admin = new PluginAdmin(registry, events);
+  const discovery = new Discovery({
+    registry,
+    directory: config.pluginDirectory,
+    hostVersion,
+    exchange: (slot, source, why) =>
+      admin.exchange(slot, source, { why, bakeMs: 1000 }, new AbortController().signal),
+    events,
+    log,
+  });
   const ledger = new UsageLedger();
   const router = new Router({
     registry,
@@ -89,10 +109,17 @@ export async function createEngineRoom(
     tools,
     admin,
     events,
+    discovery,
     start: () => {
-      for (const source of configuredSources(config, environment)) registry.add(source);
+      discovery.start(configuredSources(config, environment));
+    },
+    reload: async (next) => {
+      const sources = configuredSources(next, environment);
+      ({ plugins } = next);
+      return discovery.apply(sources);
     },
     close: async (graceMs) => {
+      await discovery.close();
       await registry.close(graceMs);
       await directory.remove();
     },

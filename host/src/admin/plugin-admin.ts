@@ -14,7 +14,10 @@ export interface InstanceView {
   readonly state: string;
   readonly reason: string;
   readonly address: string;
+  /** Process group of a plugin that the host started. */
   readonly pid: number | undefined;
+  /** What it says of its own health. */
+  readonly serving: boolean;
   readonly inFlight: number;
   readonly served: number;
   readonly failed: number;
@@ -36,6 +39,8 @@ export interface PluginView {
   readonly origin: 'spawn' | 'attach';
   readonly restarts: number;
   readonly retryAt: number | undefined;
+  /** Requests that wait for it. */
+  readonly queued: number;
   readonly operations: readonly string[];
   readonly services: readonly string[];
   readonly tools: readonly string[];
@@ -52,6 +57,8 @@ export interface SwapOptions {
   readonly canaryMs?: number | undefined;
   readonly canaryRequests?: number | undefined;
   readonly bakeMs?: number | undefined;
+  /** Why, for the events. */
+  readonly why?: string | undefined;
 }
 
 const defaults = { canaryMs: 30_000, canaryRequests: 50, bakeMs: 1000 };
@@ -78,15 +85,27 @@ export class PluginAdmin {
   /** Exchanges the instance of a plugin; rejects with the reason, having changed nothing. */
   async swap(name: string, options: SwapOptions, signal: AbortSignal): Promise<SwapResult> {
     const slot = this.slot(name);
+    return this.exchange(slot, sourceFrom(slot.source, options), options, signal);
+  }
+
+  /** Exchanges the instance of a plugin for one of this source, or of its own when undefined. */
+  exchange(
+    slot: PluginSlot,
+    source: PluginSource | undefined,
+    options: Omit<SwapOptions, 'command' | 'address'>,
+    signal: AbortSignal,
+  ): Promise<SwapResult> {
+    const { name } = slot;
     return this.alone(slot, async () => {
+      const why = options.why === undefined ? '' : ` (${options.why})`;
       this.events.add({
         type: 'swap',
         plugin: name,
-        message: `swap begins: ${slot.active?.version ?? 'nothing'} is active`,
+        message: `swap begins: ${slot.active?.version ?? 'nothing'} is active${why}`,
       });
       try {
         const result = await swap(slot, {
-          source: sourceFrom(slot.source, options),
+          source,
           canaryShare: options.canaryShare,
           canaryMs: options.canaryMs ?? defaults.canaryMs,
           canaryRequests: options.canaryRequests ?? defaults.canaryRequests,
@@ -188,6 +207,7 @@ function view(slot: PluginSlot): PluginView {
     origin: slot.source.origin.kind,
     restarts,
     retryAt,
+    queued: slot.queued,
     operations: named
       .filter(([, value]) => manifest?.capabilities.operations.includes(value))
       .map(([name]) => name),
@@ -206,6 +226,7 @@ function viewInstance(instance: PluginInstance): InstanceView {
     reason: instance.reason,
     address: instance.address,
     pid: instance.pid,
+    serving: instance.serving,
     inFlight: instance.inFlight,
     served: track.served,
     failed: track.failed,

@@ -2,8 +2,9 @@ import { HealthDefinition, HealthCheckResponse_ServingStatus, methodsOf } from '
 import { GatewayError } from '../errors/gateway-error.js';
 import type { PluginInstance, PluginManifest } from './instance.js';
 import type { ReflectedMethod } from '../reflection/reflected-method.js';
-import { contract } from './plugin-client.js';
+import { PluginClient, contract } from './plugin-client.js';
 import { listServices } from './reflection.js';
+import type { PluginTransport } from './transport.js';
 
 const health = methodsOf(HealthDefinition);
 
@@ -51,12 +52,7 @@ export async function negotiate(
     { hostName: 'outrigger', hostVersion: options.hostVersion },
     bounds,
   );
-  if (!/^[a-z][a-z0-9-]{0,62}$/.test(info.name)) {
-    throw new GatewayError(
-      'plugin_unavailable',
-      `${instance.address} calls itself ${JSON.stringify(info.name.slice(0, 80))}: not a plugin name`,
-    );
-  }
+  checkName(info.name, instance.address);
   if (info.instanceId === '' || info.buildVersion === '') {
     throw new GatewayError(
       'plugin_unavailable',
@@ -72,6 +68,45 @@ export async function negotiate(
   await serving(instance, bounds);
   const tools = await ownTools(instance, services, info.descriptorSet, bounds);
   return { info, capabilities, services, tools };
+}
+
+/** Longest Configure in place, in milliseconds. */
+const configureMs = 15_000;
+
+/** Hands a running instance another configuration; it may be able to do other things afterwards. */
+export async function reconfigure(
+  instance: PluginInstance,
+  config: Readonly<Record<string, unknown>>,
+  generation: number,
+  signal: AbortSignal,
+): Promise<{ capabilities: PluginManifest['capabilities']; warnings: readonly string[] }> {
+  const bounds = { signal, timeoutMs: configureMs };
+  const request = { configJson: JSON.stringify(config), generation };
+  const { warnings } = await instance.client.unary(contract.lifecycle.configure, request, bounds);
+  const capabilities = await instance.client.unary(contract.identity.getCapabilities, {}, bounds);
+  return { capabilities, warnings };
+}
+
+/** Who listens at an address: for sockets that announce themselves. */
+export async function identify(
+  transport: PluginTransport,
+  hostVersion: string,
+  bounds: { readonly signal: AbortSignal; readonly timeoutMs: number },
+): Promise<{ readonly name: string; readonly instanceId: string; readonly version: string }> {
+  await transport.connect(bounds.signal);
+  const { name, instanceId, buildVersion } = await new PluginClient('', transport).unary(
+    contract.identity.getPluginInfo,
+    { hostName: 'outrigger', hostVersion },
+    bounds,
+  );
+  checkName(name, 'it');
+  return { name, instanceId, version: buildVersion };
+}
+
+function checkName(name: string, who: string): void {
+  if (/^[a-z][a-z0-9-]{0,62}$/.test(name)) return;
+  const shown = JSON.stringify(name.slice(0, 80));
+  throw new GatewayError('plugin_unavailable', `${who} calls itself ${shown}: not a plugin name`);
 }
 
 /** The tools among the methods of services that are neither the contract's nor gRPC's. */

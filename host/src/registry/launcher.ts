@@ -12,8 +12,8 @@ import type { PluginSource } from './plugin-source.js';
 /** A running instance and what must be put away with it. */
 export interface Launched {
   readonly instance: PluginInstance;
-  /** What it was started from. */
-  readonly source: PluginSource;
+  /** What it was started from, or given since. */
+  source: PluginSource;
   /** The host started it and ends it; an attached one is only let go. */
   readonly owned: boolean;
   /** Resolves when its process has ended; never for an attached plugin. */

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GatewayError } from '../errors/gateway-error.js';
 import type { Logger } from '../telemetry/logger.js';
+import { reconfigure } from './handshake.js';
 import { nextState } from './instance-state.js';
 import { watchInstance } from './instance-watch.js';
 import type { Lease, PluginInstance } from './instance.js';
@@ -309,6 +310,38 @@ export class PluginSlot {
       await this.retireInstance(old, why, drainMs, 0);
     }
     await attempt?.done;
+  }
+
+  /** Takes a source that changes nothing about the running instance. */
+  adopted(source: PluginSource): void {
+    this.source = source;
+    const launched = this.active === undefined ? undefined : this.launched.get(this.active);
+    if (launched === undefined) return;
+    launched.source = source;
+    launched.instance.capacity = source.maxInFlight;
+    this.queue.serve();
+  }
+
+  /** Starts from another source; what was being started from the old one is given up. */
+  async startFrom(source: PluginSource): Promise<void> {
+    await this.vacate(`another source for plugin ${this.name}`, source.drainTimeoutMs, 'starting');
+    this.source = source;
+    this.start();
+  }
+
+  /**
+   * Hands the active instance another configuration in place. Rejects when it
+   * refuses; then the old configuration stays in force, here as in the plugin.
+   */
+  async configure(source: PluginSource): Promise<void> {
+    const { active } = this;
+    if (active === undefined) throw this.unavailable();
+    this.generation += 1;
+    const { capabilities, warnings } = await reconfigure(active, source.config, this.generation, this.closed);
+    for (const warning of warnings) this.port.log.warn({ plugin: this.name, warning }, 'plugin warns');
+    if (active.manifest !== undefined) active.accept({ ...active.manifest, capabilities });
+    this.adopted(source);
+    if (this.active === active) this.port.activeChanged(this);
   }
 
   /** Forgets how often it failed: what runs now is another build or another will. */

@@ -45,7 +45,7 @@ export class FakeInstance implements Launched {
   private readonly sinks = new Set<CallSink>();
 
   constructor(
-    readonly source: PluginSource,
+    public source: PluginSource,
     id: number,
     onChange: (change: InstanceChange) => void,
     /** What it says of itself beside its ids. */

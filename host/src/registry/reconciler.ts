@@ -1,0 +1,194 @@
+import { GatewayError } from '../errors/gateway-error.js';
+import type { EventLog } from '../telemetry/event-log.js';
+import type { Logger } from '../telemetry/logger.js';
+import type { PluginRegistry } from './plugin-registry.js';
+import type { PluginSlot } from './plugin-slot.js';
+import type { PluginSource } from './plugin-source.js';
+import { difference } from './source-difference.js';
+
+/** What a new desired set changed, by the names of plugins. */
+export interface Reconciliation {
+  readonly added: readonly string[];
+  /** Taken out; they drain in the background. */
+  readonly removed: readonly string[];
+  /** Exchanged for an instance of another origin. */
+  readonly swapped: readonly string[];
+  /** Given another configuration in place. */
+  readonly configured: readonly string[];
+  /** What could not be done; the plugin goes on as it was. */
+  readonly refused: readonly { readonly plugin: string; readonly reason: string }[];
+}
+
+/** What the reconciler works with. */
+export interface ReconcilerOptions {
+  readonly registry: PluginRegistry;
+  /** Exchanges a plugin for an instance of this source, alone with it; rejects with the reason. */
+  readonly exchange: (slot: PluginSlot, source: PluginSource) => Promise<unknown>;
+  readonly events: EventLog;
+  readonly log: Logger;
+  /** Hears the sources in force after every change. */
+  readonly onSources: (sources: readonly PluginSource[]) => void;
+}
+
+/** Who wants a plugin; the first that names one decides. */
+type Origin = 'configured' | 'administered' | 'announced';
+const precedence: readonly Origin[] = ['configured', 'administered', 'announced'];
+
+/**
+ * Brings the registry to the desired set: the plugins of the configuration,
+ * those that an administrator added and those that announced themselves in the
+ * plugin directory. One change at a time; plugins are treated side by side.
+ */
+export class Reconciler {
+  private readonly desired: Record<Origin, readonly PluginSource[]> = {
+    configured: [],
+    administered: [],
+    announced: [],
+  };
+  private owned = new Set<string>();
+  private last: Promise<unknown> | undefined;
+
+  constructor(private readonly options: ReconcilerOptions) {}
+
+  /** Takes the plugins of a valid configuration. */
+  apply(sources: readonly PluginSource[]): Promise<Reconciliation> {
+    return this.change('configured', () => sources);
+  }
+
+  /** Takes the plugins that announce themselves now. */
+  announce(sources: readonly PluginSource[]): Promise<Reconciliation> {
+    return this.change('announced', () => sources);
+  }
+
+  /** Adds a plugin, or exchanges one that was added before; until `exclude` or the end of the host. */
+  include(source: PluginSource): Promise<Reconciliation> {
+    const taken = this.desired.configured.some(({ name }) => name === source.name);
+    if (taken) {
+      throw new GatewayError(
+        'conflict',
+        `plugin ${source.name} is in the configuration; change it there or swap it`,
+        { param: 'name' },
+      );
+    }
+    return this.change('administered', (others) => [
+      ...others.filter(({ name }) => name !== source.name),
+      source,
+    ]);
+  }
+
+  /** Takes a plugin out that `include` added. */
+  exclude(name: string): Promise<Reconciliation> {
+    if (!this.desired.administered.some((source) => source.name === name)) {
+      throw new GatewayError(
+        'conflict',
+        `plugin ${name} was not added by an administrator; take it out of the configuration or drain it`,
+        { param: 'name' },
+      );
+    }
+    return this.change('administered', (others) => others.filter((source) => source.name !== name));
+  }
+
+  /** The sources that are in force. */
+  sources(): readonly PluginSource[] {
+    const chosen = new Map<string, PluginSource>();
+    for (const origin of precedence) {
+      for (const source of this.desired[origin]) {
+        if (!chosen.has(source.name)) chosen.set(source.name, source);
+      }
+    }
+    return [...chosen.values()];
+  }
+
+  private change(
+    origin: Origin,
+    next: (others: readonly PluginSource[]) => readonly PluginSource[],
+  ): Promise<Reconciliation> {
+    this.desired[origin] = next(this.desired[origin]);
+    // What comes meanwhile is done afterwards, all at once.
+    const work = this.last === undefined ? this.reconcile() : this.last.then(() => this.reconcile());
+    const last = work
+      .catch(() => undefined)
+      .then(() => {
+        if (this.last === last) this.last = undefined;
+      });
+    this.last = last;
+    return work;
+  }
+
+  private async reconcile(): Promise<Reconciliation> {
+    const { registry, onSources } = this.options;
+    const sources = this.sources();
+    const result = {
+      added: [] as string[],
+      removed: [] as string[],
+      swapped: [] as string[],
+      configured: [] as string[],
+      refused: [] as { plugin: string; reason: string }[],
+    };
+    const wanted = new Set(sources.map(({ name }) => name));
+    for (const name of this.owned) {
+      if (wanted.has(name)) continue;
+      result.removed.push(name);
+      this.remove(name);
+    }
+    this.owned = wanted;
+    onSources(sources);
+    await Promise.all(
+      sources.map(async (source) => {
+        try {
+          const slot = registry.get(source.name);
+          if (slot === undefined) {
+            registry.add(source);
+            result.added.push(source.name);
+            return;
+          }
+          const done = await this.adjust(slot, source);
+          if (done !== undefined) result[done].push(source.name);
+        } catch (thrown) {
+          const reason = GatewayError.from(thrown).message;
+          result.refused.push({ plugin: source.name, reason });
+          this.tell(source.name, `the new configuration was refused: ${reason}`);
+        }
+      }),
+    );
+    return result;
+  }
+
+  private async adjust(
+    slot: PluginSlot,
+    source: PluginSource,
+  ): Promise<'swapped' | 'configured' | undefined> {
+    const what = difference(slot.source, source);
+    if (what === 'none') return undefined;
+    if (what === 'policy' || slot.status.state === 'stopped') {
+      slot.adopted(source);
+      return undefined;
+    }
+    if (slot.active === undefined) {
+      await slot.startFrom(source);
+      return 'swapped';
+    }
+    if (what === 'instance') {
+      await this.options.exchange(slot, source);
+      return 'swapped';
+    }
+    await slot.configure(source);
+    this.tell(source.name, 'configured in place');
+    return 'configured';
+  }
+
+  private remove(name: string): void {
+    const { registry, log } = this.options;
+    const slot = registry.get(name);
+    if (slot === undefined) return;
+    this.tell(name, 'taken out of the desired set');
+    registry.remove(name, slot.source.drainTimeoutMs).catch((thrown: unknown) => {
+      log.error({ plugin: name, err: thrown }, 'a plugin did not end as it should');
+    });
+  }
+
+  private tell(plugin: string, message: string): void {
+    this.options.events.add({ type: 'config', plugin, message });
+    this.options.log.info({ plugin }, message);
+  }
+}
