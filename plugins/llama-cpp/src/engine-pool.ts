@@ -33,6 +33,7 @@ interface Entry {
   engine: (Engine & { readonly failed?: EngineError | undefined }) | undefined;
   fraction: number | undefined;
   leases: number;
+  /** Counts uses, not time: two uses never tie. */
   lastUsed: number;
   timer: NodeJS.Timeout | undefined;
   expires: Date | undefined;
@@ -55,6 +56,7 @@ export class EnginePool<Overrides extends object> {
   readonly #entries = new Map<string, Entry>();
   readonly #failures = new Map<string, string>();
   readonly #changed = new Set<() => void>();
+  #uses = 0;
   #closed = false;
 
   constructor(
@@ -170,7 +172,7 @@ export class EnginePool<Overrides extends object> {
       engine: undefined,
       fraction: undefined,
       leases: 0,
-      lastUsed: Date.now(),
+      lastUsed: ++this.#uses,
       timer: undefined,
       expires: undefined,
       leaving: undefined,
@@ -237,7 +239,7 @@ export class EnginePool<Overrides extends object> {
 
   #release(entry: Entry, keepAliveMs = this.#keepAliveMs): void {
     entry.leases--;
-    entry.lastUsed = Date.now();
+    entry.lastUsed = ++this.#uses;
     if (entry.leases > 0) return;
     entry.idle?.();
     this.#notify();

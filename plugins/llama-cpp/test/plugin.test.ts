@@ -149,6 +149,13 @@ for (const { engine, missing } of engines) {
         expect(called).toMatchObject({ finish: 'TOOL_CALLS', text: '' });
         expect(called.toolCalls).toMatchObject([{ name: 'get_weather', argumentsJson: '{"city": "Paris"}' }]);
         expect(called.toolCalls[0]?.id).toMatch(/.{8}/);
+        // The model only knows get_weather; the grammar of the call lets it write no other name than those offered.
+        const bound = await generate({
+          model: 'demo-tools',
+          user: 'x',
+          tools: [{ ...weather, name: 'lookup' }],
+        });
+        expect(bound.toolCalls).toMatchObject([{ name: 'lookup' }]);
         const tools = [{ ...weather, name: 'other' }, weather];
         const named = { mode: ToolChoice_Mode.MODE_TOOL, names: ['get_weather'] };
         const forced = await generate({ model: 'demo-tools', user: 'x', tools, toolChoice: named });

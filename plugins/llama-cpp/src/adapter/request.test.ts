@@ -2,6 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import {
   GenerateRequest,
   Message,
+  Modality,
+  Reasoning_Effort,
   Role,
   ToolChoice_Mode,
   UnsupportedPolicy,
@@ -79,7 +81,10 @@ describe('chatMessages', () => {
   });
 
   const picture = (source: { $case: 'url'; value: string } | { $case: 'data'; value: Buffer }) =>
-    part({ $case: 'media', value: { modality: 1, mimeType: 'image/png', source, detail: '', filename: '' } });
+    part({
+      $case: 'media',
+      value: { modality: Modality.MODALITY_IMAGE, mimeType: 'image/png', source, detail: '', filename: '' },
+    });
 
   it('gives pictures by their bytes to models that see, and never by address', () => {
     const seen = chatMessages(
@@ -162,17 +167,17 @@ describe('translateRequest', () => {
     ['tools', { tools }, { tools: false }],
     ['n', { sampling: sampling({ candidates: 2 }) }, { candidates: false }],
     ['logprobs', { sampling: sampling({ topLogprobs: 0 }) }, { logprobs: false }],
-    ['reasoning_effort', { reasoning: { effort: 5, budgetTokens: undefined } }, { reasoning: false }],
+    [
+      'reasoning_effort',
+      { reasoning: { effort: Reasoning_Effort.EFFORT_HIGH, budgetTokens: undefined } },
+      { reasoning: false },
+    ],
     ['suffix', { suffix: 'x' }, {}],
     ['mirostat', { extensions: { mirostat: '2' } }, {}],
     ['typical_p', { sampling: sampling({ typicalP: 0.5 }) }, {}],
   ] as const)('leaves %s out with a word, or refuses it when asked to', (field, fields, lacking) => {
     const translate = (more: object) =>
-      translateRequest(
-        request({ ...fields, ...more } as Partial<GenerateRequest>),
-        { ...all, ...lacking },
-        'embedded',
-      );
+      translateRequest(request({ ...fields, ...more }), { ...all, ...lacking }, 'embedded');
     expect(translate({}).leftOut.map((item) => item.field)).toEqual([field]);
     expect(() => translate({ context: strict })).toThrow(
       expect.objectContaining({ reason: 'UNSUPPORTED_PARAMETER' }),
@@ -180,7 +185,10 @@ describe('translateRequest', () => {
   });
 
   it('does not complain about asking a model without reasoning not to reason', () => {
-    const quiet = request({ reasoning: { effort: 1, budgetTokens: undefined }, context: strict });
+    const quiet = request({
+      reasoning: { effort: Reasoning_Effort.EFFORT_NONE, budgetTokens: undefined },
+      context: strict,
+    });
     expect(
       translateRequest(quiet, { ...all, reasoning: false }, 'embedded').request.reasoning,
     ).toBeUndefined();

@@ -76,11 +76,10 @@ export class ServerClient {
         yield [{ event: '', data: text, closed: true }];
         return;
       }
+      // A reader that leaves early closes the body and with it the connection: the server then frees the slot.
       yield* readSse(response.body);
     } finally {
       this.#live.delete(controller);
-      // Closes the connection when the reader left early: the server then frees the slot.
-      controller.abort(new EngineError('cancelled', 'the caller left'));
     }
   }
 
