@@ -24,7 +24,11 @@ export interface McpHostPort {
 }
 
 /** The tools' view of the host: the same calls as at the other doors, in plain JSON. */
-export function inferencePort(inference: Inference, host: McpHostPort, strictParams: boolean): InferencePort {
+export function inferencePort(
+  inference: Inference,
+  host: McpHostPort,
+  strictParams: () => boolean,
+): InferencePort {
   return {
     models: async () => (await inference.listModels()).map(summary),
     model: async (id) => detail(await inference.getModel(id)),
@@ -35,7 +39,7 @@ export function inferencePort(inference: Inference, host: McpHostPort, strictPar
         messages: input.messages,
         ...(onDelta ? { stream: true } : {}),
       };
-      const context = contextOf(call, strictParams || input.strictParams);
+      const context = contextOf(call, strictParams() || input.strictParams);
       const generation = await inference.generate(generateCallFromJson('chat', body), context);
       const answer = await foldGeneration(generation, {
         signal: call.signal,
@@ -51,7 +55,7 @@ export function inferencePort(inference: Inference, host: McpHostPort, strictPar
       };
       const { served, response } = await inference.embed(
         embedCallFromJson(body),
-        contextOf(call, strictParams || input.strictParams),
+        contextOf(call, strictParams() || input.strictParams),
       );
       return {
         model: served.model,
@@ -65,7 +69,7 @@ export function inferencePort(inference: Inference, host: McpHostPort, strictPar
     countTokens: (input, call) =>
       inference.countTokens(
         generateCallFromJson('chat', { model: input.model, messages: input.messages }),
-        contextOf(call, strictParams),
+        contextOf(call, strictParams()),
       ),
     plugins: () => Promise.resolve(host.plugins()),
     usage: () => Promise.resolve(host.usage()),

@@ -51,7 +51,7 @@ export class ModelIndex {
 
   constructor(
     private readonly registry: PluginRegistry,
-    private readonly names: ModelNames,
+    private names: ModelNames,
     private readonly timing: ModelIndexTiming,
     private readonly log: Logger,
     private readonly now: () => number,
@@ -138,6 +138,12 @@ export class ModelIndex {
         'models could not be listed',
       );
     }
+  }
+
+  /** From here on these names count. */
+  rename(names: ModelNames): void {
+    this.names = names;
+    this.rebuild();
   }
 
   /** Forgets a plugin that was taken out. */
