@@ -1,9 +1,10 @@
 import type { Readable, Writable } from 'node:stream';
+import type { ConfigOrigin } from '../config/config-source.js';
 import type { Config } from '../config/schema.js';
 
 /** A change worth a line on the terminal. */
 export interface HostEvent {
-  readonly kind: 'plugin' | 'model';
+  readonly kind: 'plugin' | 'model' | 'configuration';
   readonly name: string;
   /** `starting`, `loading`, `active`, `ready`, `backoff`, `failed`, … */
   readonly state: string;
@@ -21,6 +22,8 @@ export interface HostPort {
   start(): Promise<void>;
   /** Drains for at most `graceMs` milliseconds and ends everything. Idempotent. */
   close(graceMs?: number): Promise<void>;
+  /** Reads and takes the configuration again. */
+  readonly reload?: (why: string) => Promise<unknown>;
   /** Reports changes; returns how to stop that. */
   onStatus?(listener: (event: HostEvent) => void): () => void;
   /** Speaks MCP on a pair of streams until the input ends. Without it the commands bridge to `/mcp`. */
@@ -37,6 +40,8 @@ export interface McpStreams {
 /** What the composition root is given besides the configuration. */
 export interface HostDeps {
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Where the configuration was read and can be read again. */
+  readonly origin?: ConfigOrigin;
 }
 
 /** The composition root. */

@@ -4,6 +4,8 @@ export interface InfoPort {
   uptimeMs(): number;
   /** Plugins in short, in a stable order. */
   plugins(): readonly PluginSummary[];
+  /** Which configuration is in force; JSON values only. Absent where it cannot be read again. */
+  config?(): object;
 }
 
 /** A plugin in short. */

@@ -24,10 +24,13 @@ export async function serve(session: Session, options: Readonly<Record<string, u
   // Both take a while; what is wrong with the configuration is told first.
   const loading = around.loadHost();
   loading.catch(() => undefined);
-  const { config, file, warnings } = await session.load(flags, onTerminal ? session.quietLogs : {});
+  const load = () => session.load(flags, onTerminal ? session.quietLogs : {});
+  const loaded = await load();
+  const { config, file, warnings } = loaded;
   const createHost = await loading;
-  const host = await createHost(config, { env: around.env });
-  const signals = stopSignals();
+  const host = await createHost(config, { env: around.env, origin: { loaded, load } });
+  // The outcome is in the log, in the events and on the terminal.
+  const signals = stopSignals(() => void host.reload?.('SIGHUP').catch(() => undefined));
   const sink = onTerminal ? around.stdout : around.stderr;
   const say = (text: string) => {
     if (!out.quiet) sink.write(`${text}\n`);
@@ -134,6 +137,7 @@ async function firstModel(client: HostClient, signal: AbortSignal): Promise<stri
 
 /** One line about a change. */
 export function describeEvent({ kind, name, state, progress, message }: HostEvent): string {
+  if (kind === 'configuration') return printable(state);
   const share = progress === undefined ? '' : ` ${Math.round(progress * 100)} %`;
   const why = message === undefined ? '' : ` (${printable(message)})`;
   return `${kind} ${printable(name)}: ${printable(state)}${share}${why}`;

@@ -49,6 +49,7 @@ export function restRoutes({ inference, info, admin, version }: RestPorts): Rout
           name: 'outrigger',
           version,
           uptime_ms: Math.round(info.uptimeMs()),
+          ...(info.config === undefined ? {} : { config: info.config() }),
           plugins: info.plugins().map(({ name, version: built, state, instanceId }) => ({
             name,
             version: built,
