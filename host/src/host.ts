@@ -1,10 +1,13 @@
 import type { Readable, Writable } from 'node:stream';
 import type { Config } from './config/schema.js';
 import { adminRoutes } from './doors/admin-routes.js';
+import { dashboardRoutes } from './doors/dashboard/dashboard-routes.js';
+import type { StatsPort } from './doors/dashboard/stats.js';
 import { createHttpDoor, type HttpDoor } from './doors/http-listener.js';
 import { createEngineRoom, type EngineRoom } from './engine-room.js';
 import { createKeyGate } from './gate/api-keys.js';
 import type { Logger } from './telemetry/logger.js';
+import { watchTraffic } from './telemetry/traffic.js';
 import { createLogger } from './telemetry/pino-logger.js';
 import type { McpRoom } from './mcp-room.js';
 import { hostVersion } from './version.js';
@@ -40,9 +43,13 @@ export interface Host extends AsyncDisposable {
 export async function createHost(config: Config, deps: HostDeps): Promise<Host> {
   const logger = deps.logger ?? createLogger(config.log);
   const room = await createEngineRoom(config, deps.env, logger);
-  const gate = createKeyGate(config.auth.apiKeys);
-  const adminGate = config.admin.apiKey === undefined ? gate : createKeyGate([config.admin.apiKey]);
+  const { apiKeys } = config.auth;
+  const adminKeys = config.admin.apiKey === undefined ? apiKeys : [config.admin.apiKey];
+  // Who may administer may come in; without ordinary keys everybody may.
+  const gate = createKeyGate(apiKeys.length === 0 ? [] : [...apiKeys, ...adminKeys]);
+  const adminGate = createKeyGate(adminKeys);
   const startedAt = Date.now();
+  const uptimeMs = (): number => Date.now() - startedAt;
   const mcp = new LazyMcp(room, config, logger);
   const http: HttpDoor = createHttpDoor({
     inference: room.router,
@@ -55,7 +62,7 @@ export async function createHost(config: Config, deps: HostDeps): Promise<Host> 
       ? { mcp: (request, response) => void mcp.open().then(({ door }) => door.handler(request, response)) }
       : {}),
     info: {
-      uptimeMs: () => Date.now() - startedAt,
+      uptimeMs,
       plugins: () =>
         room.admin.list().map(({ name, version, state, instances }) => ({
           name,
@@ -66,15 +73,32 @@ export async function createHost(config: Config, deps: HostDeps): Promise<Host> 
     },
     admin: { listPlugins: () => Promise.resolve(room.admin.list()) },
     readiness: { checks: () => readiness(room) },
-    routes: adminRoutes({
-      plugins: room.admin,
-      events: room.events,
-      tools: room.tools,
-      toolTimeoutMs: config.server.requestTimeoutMs,
-      gate: ({ request }) => adminGate(request.headers),
-    }),
+    routes: [
+      ...adminRoutes({
+        plugins: room.admin,
+        events: room.events,
+        tools: room.tools,
+        toolTimeoutMs: config.server.requestTimeoutMs,
+        gate: ({ request }) => adminGate(request.headers),
+      }),
+      ...dashboardRoutes({ stats: statsPort(room, uptimeMs) }),
+    ],
   });
   return new RunningHost(config, room, http, mcp, logger);
+}
+
+/** The figures of the dashboard. */
+function statsPort({ ledger, admin }: EngineRoom, uptimeMs: () => number): StatsPort {
+  const traffic = watchTraffic(ledger, () => performance.now());
+  return {
+    version: hostVersion,
+    uptimeMs,
+    totals: () => ledger.totals(),
+    plugins: () => admin.list(),
+    pluginTraffic: (name) => traffic.plugins.read(name),
+    instanceTraffic: (instanceId) => traffic.instances.read(instanceId),
+    hostTraffic: () => traffic.host.read(),
+  };
 }
 
 /** Ready when at least one plugin can take requests; vendors and databases do not count. */

@@ -3,6 +3,7 @@ import type { Config } from './config/schema.js';
 import {
   createMcpDoor,
   createToolCatalog,
+  eventResource,
   inferenceInstructions,
   inferenceResources,
   inferenceTools,
@@ -60,7 +61,7 @@ function createCatalog(room: EngineRoom, config: Config, logger: Logger): ToolCa
     instructions: inferenceInstructions,
     tools: inferenceTools(port),
     providers: [pluginToolProvider(room.tools, config.server.requestTimeoutMs)],
-    resources: [inferenceResources(port)],
+    resources: [inferenceResources(port), eventResource(room.events)],
     logger,
   });
 }

@@ -80,6 +80,13 @@ export class UsageLedger {
   private readonly totals_ = new Map<string, UsageTotals>();
   private readonly records_: UsageRecord[] = [];
   private next = 0;
+  private readonly listeners = new Set<(entry: UsageRecord) => void>();
+
+  /** Calls `listener` with every finished request; returns the way to stop. It must not throw. */
+  onRecord(listener: (entry: UsageRecord) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
 
   /** Takes a finished request in. */
   record(entry: UsageRecord): void {
@@ -103,6 +110,7 @@ export class UsageLedger {
     totals.outcomes[entry.outcome] += 1;
     this.records_[this.next] = entry;
     this.next = (this.next + 1) % maxRecords;
+    for (const listener of this.listeners) listener(entry);
   }
 
   /** Totals in the order of the models' names. */
