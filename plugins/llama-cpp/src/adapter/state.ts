@@ -2,6 +2,7 @@ import { access, constants, mkdir } from 'node:fs/promises';
 import { modelNotFound, type Log } from '@outrigger/sdk-plugin';
 import type { LlamaCppConfig } from '../config.js';
 import { EmbeddedEngine } from '../embedded/embedded.js';
+import { LazyRuntime } from '../embedded/lazy-runtime.js';
 import { EmbeddedRuntime } from '../embedded/runtime.js';
 import { EngineError } from '../engine/errors.js';
 import { LlamaServerEngine } from '../engine/llama-server.js';
@@ -9,6 +10,7 @@ import { defaultThreads } from '../engine/server-arguments.js';
 import { locateServer, type ServerBinary } from '../engine/server-binary.js';
 import { EnginePool, type EngineStarter } from '../engine-pool.js';
 import { ModelCatalog, type CatalogModel } from '../model-catalog.js';
+import { PullError } from '../pull/pull-error.js';
 import { modelSettings, type EngineKind, type LoadOverrides } from '../model-settings.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -17,11 +19,9 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export class PluginState {
   readonly config: LlamaCppConfig;
   readonly engine: EngineKind;
-  /** Name and version of the engine, for people. */
-  readonly runtime: string;
   readonly catalog: ModelCatalog;
   readonly pool: EnginePool<LoadOverrides>;
-  readonly #embedded: EmbeddedRuntime | undefined;
+  readonly #found: FoundEngine;
 
   private constructor(
     config: LlamaCppConfig,
@@ -31,10 +31,14 @@ export class PluginState {
   ) {
     this.config = config;
     this.engine = found.kind;
-    this.runtime = found.kind === 'embedded' ? found.runtime.version : found.binary.version;
     this.catalog = catalog;
     this.pool = pool;
-    this.#embedded = found.kind === 'embedded' ? found.runtime : undefined;
+    this.#found = found;
+  }
+
+  /** Name and version of the engine, for people. */
+  get runtime(): string {
+    return this.#found.kind === 'embedded' ? this.#found.runtime.version : this.#found.binary.version;
   }
 
   /** Puts a configuration into force. Throws an EngineError when no engine can be used. */
@@ -75,20 +79,20 @@ export class PluginState {
         // Read-only, as in many containers; the next one may do.
       }
     }
-    throw new EngineError(
-      'invalid_request',
+    throw new PullError(
+      'disk',
       'none of the model folders can be written to; set modelFolders or dataFolder',
     );
   }
 
   async close(): Promise<void> {
     await Promise.all([this.pool.close(), this.catalog.close()]);
-    await this.#embedded?.dispose();
+    if (this.#found.kind === 'embedded') await this.#found.runtime.dispose();
   }
 }
 
 type FoundEngine = { warning?: string } & (
-  { kind: 'llama-server'; binary: ServerBinary } | { kind: 'embedded'; runtime: EmbeddedRuntime }
+  { kind: 'llama-server'; binary: ServerBinary } | { kind: 'embedded'; runtime: LazyRuntime }
 );
 
 async function findEngine(config: LlamaCppConfig, env: Environment, log: Log): Promise<FoundEngine> {
@@ -102,9 +106,12 @@ async function findEngine(config: LlamaCppConfig, env: Environment, log: Log): P
       throw new EngineError('engine_unusable', problem);
     }
   }
-  const runtime = await EmbeddedRuntime.open(config.threads ?? defaultThreads(), (message) =>
-    log.debug('embedded engine', { message }),
+  LazyRuntime.check();
+  const threads = config.threads ?? defaultThreads();
+  const runtime = new LazyRuntime(() =>
+    EmbeddedRuntime.open(threads, (message) => log.debug('embedded engine', { message })),
   );
+  runtime.get().catch((error: unknown) => log.error('the embedded engine cannot be used', { error }));
   const named = env['LLAMA_SERVER'] !== undefined && problem !== undefined;
   return {
     kind: 'embedded',
@@ -132,7 +139,7 @@ function starter(
     if (found.kind === 'embedded') {
       const engine = await EmbeddedEngine.start(
         {
-          runtime: found.runtime,
+          runtime: await found.runtime.get(),
           model: model.path,
           contextLength,
           slots,
