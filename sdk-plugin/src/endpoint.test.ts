@@ -4,17 +4,26 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { addressOf, clearStaleSocket, isLocal, parseEndpoint } from './endpoint.js';
-import { definePlugin, servePlugin } from './index.js';
+import { definePlugin, servePlugin, type RunningPlugin } from './index.js';
 import { connectPlugin, recordedLog } from './testing.js';
 
 let directory: string;
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'endpoint-'));
 });
-afterEach(() => rm(directory, { recursive: true, force: true }));
+afterEach(async () => {
+  for (const running of served.splice(0)) await running.close();
+  await rm(directory, { recursive: true, force: true });
+});
 
 const definition = definePlugin({ name: 'subject', version: '1' });
-const serve = (endpoint: string) => servePlugin(definition, { endpoint, exit: false, log: recordedLog() });
+const served: RunningPlugin[] = [];
+
+async function serve(endpoint: string): Promise<RunningPlugin> {
+  const running = await servePlugin(definition, { endpoint, exit: false, log: recordedLog() });
+  served.push(running);
+  return running;
+}
 
 /** Leaves a socket file behind as a killed process does. */
 function leaveSocket(path: string): void {
