@@ -170,10 +170,11 @@ function tellEvents(exchange: Exchange, events: EventPort, query: URLSearchParam
     cancel: () => stop(),
   });
   stop = events.follow(catchUp);
-  exchange.onShutdown = () => {
-    stop();
-    writer.end('');
-  };
+  // A client listens for as long as it lives; that is no work to wait for when the host stops.
+  exchange.host.active.delete(exchange);
+  // Without this a client that has missed nothing would hear nothing until the first keep-alive.
+  writer.write(': connected\n\n');
+  if (writer.isEnded) stop();
   catchUp();
 }
 

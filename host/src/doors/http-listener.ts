@@ -67,6 +67,7 @@ class HttpListener implements HttpDoor, ExchangeHost {
   draining = false;
   private readonly routes: readonly Route[];
   private readonly hot: ReadonlyMap<string, Route>;
+  private readonly keyless: ReadonlySet<string>;
   private readonly open: ReadonlySet<string>;
   private app: HttpApp | undefined;
   private closing: Promise<void> | undefined;
@@ -84,6 +85,7 @@ class HttpListener implements HttpDoor, ExchangeHost {
       ...restRoutes({ inference, info, admin, version }),
     ];
     this.routes = [openApiRoute(version), ...routes];
+    this.keyless = new Set(routes.filter((route) => route.keyless === true).map((route) => route.path));
     this.hot = new Map(routes.filter((route) => route.hot === true).map((route) => [route.path, route]));
     this.open = new Set(routes.filter((route) => route.open === true).map((route) => route.path));
     this.server = this.createServer();
@@ -177,7 +179,7 @@ class HttpListener implements HttpDoor, ExchangeHost {
         response.writeHead(204, this.origins.preflightHeaders(request, origin)).end();
         return;
       }
-      const refused = this.options.gate?.(request);
+      const refused = this.keyless.has(path) ? undefined : this.options.gate?.(request);
       if (refused !== undefined) return exchange.fail(refused);
     }
     if (request.method === 'POST') {

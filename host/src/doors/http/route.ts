@@ -11,6 +11,8 @@ export interface Route {
   readonly hot?: boolean;
   /** Answered without credential and whatever the Host header says: for probes. */
   readonly open?: boolean;
+  /** Answered without credential, but only under a Host and Origin that are accepted: for pages without data. */
+  readonly keyless?: boolean;
   /** `body` is a JSON object for POST and undefined otherwise. What it throws becomes the answer. */
   handle(
     exchange: Exchange,

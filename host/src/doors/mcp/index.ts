@@ -17,5 +17,6 @@ export { McpCatalogError } from './catalog.js';
 export { defaultLimits } from './limits.js';
 export type { McpLimits } from './limits.js';
 export { inferenceInstructions, inferenceTools } from './tools/inference-tools.js';
+export { eventResource } from './tools/event-resource.js';
 export { inferenceResources } from './tools/resources.js';
 export type * from './tools/ports.js';
