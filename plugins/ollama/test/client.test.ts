@@ -64,7 +64,7 @@ describe('OllamaClient', () => {
     expect(runtime?.exchanges[0]?.path).toBe('/below/api/tags');
   });
 
-  it('stops reading when nobody takes the lines', async () => {
+  it('loses nothing when more comes at once than it holds', async () => {
     const line = `${JSON.stringify({ text: 'x'.repeat(64 * 1024) })}\n`;
     let written = 0;
     const used = await start(

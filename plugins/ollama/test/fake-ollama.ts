@@ -72,7 +72,7 @@ const routes: RuntimeRoutes = {
     const { stream } = exchange.json() as { stream?: boolean };
     if (stream === false)
       exchange.reply(200, { ...lastLine(), message: { role: 'assistant', content: 'Hello there' } });
-    else lines(chatLine('Hello'), chatLine(' there'), lastLine())(exchange);
+    else void lines(chatLine('Hello'), chatLine(' there'), lastLine())(exchange);
   },
 };
 

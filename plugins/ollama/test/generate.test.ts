@@ -1,6 +1,7 @@
 import { describe, it, expect, beforeEach, afterEach } from '@jest/globals';
 import {
   Message,
+  Modality,
   Part,
   Role,
   Sampling,
@@ -302,7 +303,7 @@ describe('what goes to Ollama', () => {
             {
               $case: 'media',
               value: {
-                modality: 1,
+                modality: Modality.MODALITY_IMAGE,
                 mimeType: 'image/png',
                 source: { $case: 'data', value: Buffer.from([1, 2, 3]) },
                 detail: '',
@@ -312,7 +313,7 @@ describe('what goes to Ollama', () => {
             {
               $case: 'media',
               value: {
-                modality: 1,
+                modality: Modality.MODALITY_IMAGE,
                 mimeType: '',
                 source: { $case: 'url', value: 'data:image/png;base64,QUJD' },
                 detail: 'auto',
@@ -370,7 +371,7 @@ describe('a request that is wrong', () => {
       message(Role.ROLE_USER, text('x')),
       message(Role.ROLE_USER, {
         $case: 'media',
-        value: { modality: 1, mimeType: '', source, detail: '', filename: '' },
+        value: { modality: Modality.MODALITY_IMAGE, mimeType: '', source, detail: '', filename: '' },
       }),
     ],
   });
