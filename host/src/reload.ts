@@ -141,6 +141,8 @@ function summary({ added, removed, swapped, configured, refused }: Reconciliatio
     configured,
     refused: refused.map(({ plugin }) => plugin),
   });
-  const told = parts.filter(([, names]) => names.length > 0).map(([verb, names]) => `${verb} ${names.join(', ')}`);
+  const told = parts
+    .filter(([, names]) => names.length > 0)
+    .map(([verb, names]) => `${verb} ${names.join(', ')}`);
   return told.length === 0 ? '' : `: ${told.join('; ')}`;
 }

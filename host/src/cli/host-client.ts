@@ -40,6 +40,12 @@ export class HostClient {
     }
   }
 
+  /** The bytes of an answer that may last for ever; gives up after `silenceMs` without any. */
+  async open(path: string, signal: AbortSignal, silenceMs: number): Promise<AsyncIterable<Uint8Array>> {
+    const response = await this.#call('GET', path, undefined, signal, silenceMs);
+    return response.body as AsyncIterable<Uint8Array>;
+  }
+
   /** One request whose answer is handed over as it is, errors included. */
   async raw(options: {
     method: 'GET' | 'POST' | 'DELETE';
@@ -47,12 +53,15 @@ export class HostClient {
     headers: Readonly<Record<string, string>>;
     body?: string;
     signal: AbortSignal;
+    /** Longest silence inside the answer in milliseconds; 0 or absent is no limit. */
+    silenceMs?: number | undefined;
   }): Promise<Dispatcher.ResponseData> {
     return request(this.url + options.path, {
       method: options.method,
       headers: { ...this.authorization, ...options.headers },
       ...(options.body === undefined ? {} : { body: options.body }),
       signal: options.signal,
+      bodyTimeout: options.silenceMs ?? 0,
       dispatcher: this.#agent,
     });
   }
@@ -66,13 +75,14 @@ export class HostClient {
     path: string,
     body: object | undefined,
     signal: AbortSignal,
+    silenceMs?: number,
   ) {
     const json = body === undefined ? {} : { body: JSON.stringify(body) };
     const headers: Record<string, string> = { accept: 'application/json, text/event-stream' };
     if (body !== undefined) headers['content-type'] = 'application/json';
     let response: Dispatcher.ResponseData;
     try {
-      response = await this.raw({ method, path, headers, signal, ...json });
+      response = await this.raw({ method, path, headers, signal, silenceMs, ...json });
     } catch (error) {
       if (signal.aborted) throw error;
       throw new CliFailure(`no host answers at ${this.url} (${reasonOf(error)})`, {
@@ -86,7 +96,7 @@ export class HostClient {
       throw new CliFailure(
         `the host at ${this.url} asks for a key: ${messageOf(text, response.statusCode)}`,
         {
-          hint: 'give it with --api-key or OUTRIGGER_API_KEY',
+          hint: 'give it with --api-key, OUTRIGGER_API_KEY or, to administer, OUTRIGGER_ADMIN_KEY',
         },
       );
     }

@@ -25,10 +25,10 @@ export async function expectedHost(
   return { url: urlOf(config.server), apiKey: key ?? config.auth.apiKeys[0], named: false };
 }
 
-/** The running host at the expected place; undefined when nothing of ours answers there. */
-export async function findHost(session: Session): Promise<HostClient | undefined> {
+/** The running host at the expected place, with this key or the usual one; undefined when nothing of ours answers there. */
+export async function findHost(session: Session, key?: string): Promise<HostClient | undefined> {
   const { url, apiKey, named } = await expectedHost(session);
-  const client = new HostClient(url, apiKey);
+  const client = new HostClient(url, key ?? apiKey);
   try {
     const info = await client.get('/mcp/v1/info', AbortSignal.timeout(named ? 10_000 : 1500));
     if (isOurs(info)) return client;

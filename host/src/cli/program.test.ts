@@ -186,9 +186,7 @@ describe('plugins', () => {
     host.json('GET /mcp/v1/plugins', {
       plugins: [{ name: 'alpha', version: '1', state: 'active', capabilities: { chat: true } }],
     });
-    expect((await command(['plugins', '--url', host.url])).stdout).toContain(
-      'alpha   1                 active',
-    );
+    expect((await command(['plugins', '--url', host.url])).stdout).toContain('alpha   1        active');
     expect((await command(['plugins', 'show', 'alpha', '--url', host.url])).stdout).toContain('chat: true');
     expect((await command(['plugins', 'show', 'alhpa', '--url', host.url])).stderr).toContain(
       'did you mean "alpha"?',

@@ -3,6 +3,7 @@ import { nearest } from '../config/nearest.js';
 import { hostVersion } from '../version.js';
 import { clientNames } from './client-names.js';
 import { CliFailure } from './failure.js';
+import { describePlugins, integer, type Action } from './plugin-commands.js';
 import { Session, type GlobalOptions, type Surroundings } from './session.js';
 
 // Each command loads its code when it runs, so that `serve` starts and `--help` answers at once.
@@ -48,14 +49,8 @@ function describe(around: Surroundings, done: (code: number | undefined) => void
     .exitOverride();
 
   // Runs the body of a command and turns whatever it throws into an exit code.
-  const action =
-    (
-      body: (
-        session: Session,
-        options: Record<string, unknown>,
-        ...args: never[]
-      ) => Promise<number | undefined>,
-    ) =>
+  const action: Action =
+    (body) =>
     async (...given: unknown[]): Promise<void> => {
       const command = given.at(-1) as Command;
       const options = command.optsWithGlobals<GlobalOptions & Record<string, unknown>>();
@@ -136,16 +131,7 @@ function describe(around: Surroundings, done: (code: number | undefined) => void
       );
   }
 
-  const plugins = program.command('plugins').description('look at the plugins of a running host');
-  const plugins_ = () => import('./commands/plugins.js');
-  plugins
-    .command('list', { isDefault: true })
-    .description('list plugins and their state')
-    .action(action(async (session) => (await plugins_()).listPlugins(session)));
-  plugins
-    .command('show <name>')
-    .description('show all there is to know about one plugin')
-    .action(action(async (session, _options, name: string) => (await plugins_()).showPlugin(session, name)));
+  const plugins = describePlugins(program, action);
 
   const config = program.command('config').description('check and show the configuration');
   const config_ = () => import('./commands/config.js');
@@ -165,6 +151,10 @@ function describe(around: Surroundings, done: (code: number | undefined) => void
     .command('schema')
     .description('print the JSON Schema of the configuration')
     .action(action(async (session) => (await config_()).printSchema(session)));
+  config
+    .command('reload')
+    .description('have the running host take its configuration again')
+    .action(action(async (session) => (await import('./commands/reload.js')).reloadConfig(session)));
 
   program
     .command('client-config')
@@ -212,11 +202,6 @@ function unknownCommand(word: string, program: Command): CliFailure {
 }
 
 const collect = (text: string, before: string[] = []) => [...before, text];
-
-function integer(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
-  return Number(text);
-}
 
 function decimal(text: string): number {
   const value = Number(text);

@@ -1,11 +1,13 @@
 import { CliFailure } from '../failure.js';
 import { messageOf, type HostClient } from '../host-client.js';
+import { interruption } from '../interruption.js';
 import { withHost } from '../locate-host.js';
 import { printable } from '../output.js';
 import type { Session } from '../session.js';
 import type { SseEvent } from '../sse.js';
 
-type Fields = Readonly<Record<string, unknown>>;
+/** A JSON object of the host, not trusted to have any of its fields. */
+export type Fields = Readonly<Record<string, unknown>>;
 
 /** The entries of a list, whatever key it stands under. */
 export function entriesOf(answer: unknown, ...keys: readonly string[]): Fields[] {
@@ -131,13 +133,6 @@ function describeStep(step: Fields): string {
 /** A value as an object; anything else counts as an empty one. */
 export function fields(value: unknown): Fields {
   return typeof value === 'object' && value !== null ? (value as Fields) : {};
-}
-
-function interruption(): { signal: AbortSignal; dispose: () => void } {
-  const controller = new AbortController();
-  const stop = () => controller.abort(new CliFailure('interrupted'));
-  process.once('SIGINT', stop).once('SIGTERM', stop);
-  return { signal: controller.signal, dispose: () => process.off('SIGINT', stop).off('SIGTERM', stop) };
 }
 
 function pick(from: Fields, ...names: readonly string[]): unknown {

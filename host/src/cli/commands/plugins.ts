@@ -3,7 +3,7 @@ import { nearest } from '../../config/nearest.js';
 import { CliFailure } from '../failure.js';
 import { withHost } from '../locate-host.js';
 import type { Session } from '../session.js';
-import { entriesOf, word } from './models.js';
+import { entriesOf, word, type Fields } from './models.js';
 
 /** `plugins list`. */
 export function listPlugins(session: Session): Promise<number> {
@@ -16,15 +16,8 @@ export function listPlugins(session: Session): Promise<number> {
       out.line('No plugins. docs/config.md shows how to name one.');
     } else {
       out.table(
-        ['PLUGIN', 'VERSION', 'RUNTIME', 'STATE', 'RESTARTS', ''],
-        plugins.map((plugin) => [
-          word(plugin, 'name'),
-          word(plugin, 'version'),
-          word(plugin, 'runtime'),
-          word(plugin, 'state'),
-          word(plugin, 'restarts'),
-          word(plugin, 'reason'),
-        ]),
+        ['PLUGIN', 'VERSION', 'STATE', 'RESTARTS', 'INSTANCE', 'IN FLIGHT', 'SERVED', 'FAILED', ''],
+        plugins.flatMap(rowsOf),
       );
     }
     return 0;
@@ -47,4 +40,31 @@ export function showPlugin(session: Session, name: string): Promise<number> {
     else session.out.stdout.write(stringify(plugin));
     return 0;
   });
+}
+
+/** A plugin with its active instance, and a row for each further instance. */
+function rowsOf(plugin: Fields): string[][] {
+  const name = word(plugin, 'name');
+  const state = word(plugin, 'state');
+  const retryAt = Number(plugin['retryAt'] ?? NaN);
+  const reasons = [word(plugin, 'reason')];
+  if (retryAt > Date.now()) reasons.push(`again in ${Math.ceil((retryAt - Date.now()) / 1000)} s`);
+  const queued = Number(plugin['queued'] ?? 0);
+  if (queued > 0) reasons.push(`${queued} waiting`);
+  const told = reasons.filter((reason) => reason !== '').join('; ');
+  const instances = entriesOf(plugin['instances']);
+  if (instances.length === 0) {
+    return [[name, word(plugin, 'version'), state, word(plugin, 'restarts'), '', '', '', '', told]];
+  }
+  return instances.map((instance, index) => [
+    index === 0 ? name : '',
+    word(instance, 'version'),
+    word(instance, 'state'),
+    index === 0 ? word(plugin, 'restarts') : '',
+    word(instance, 'instanceId').slice(0, 8),
+    word(instance, 'inFlight'),
+    word(instance, 'served'),
+    word(instance, 'failed'),
+    index === 0 && told !== '' ? told : word(instance, 'reason'),
+  ]);
 }
