@@ -21,10 +21,11 @@ describe('bundled plugins', () => {
   it('are found beside the host, in a workspace and installed', async () => {
     await place('plugins/b', {
       name: '@outrigger/plugin-b',
-      outrigger: plugin({ autostart: true, config: { x: 1 } }),
+      outrigger: plugin({ autostart: true, env: ['B_*', 'B'], config: { x: 1 } }),
     });
     await place('plugins/other', { name: 'other' });
     await place('plugins/broken', { name: 'broken', outrigger: plugin({ entry: 7 }) });
+    await place('plugins/wild', { name: 'wild', outrigger: plugin({ env: ['*'] }) });
     await place('plugins/raw', { name: '@outrigger/plugin-raw', outrigger: plugin() }, []);
     await place('node_modules/@outrigger/plugin-a', { name: '@outrigger/plugin-a', outrigger: plugin() });
     await place('node_modules/@outrigger/plugin-b', { name: '@outrigger/plugin-b', outrigger: plugin() });
@@ -38,6 +39,7 @@ describe('bundled plugins', () => {
         name: 'a',
         autostart: false,
         command: ['/node', join(root, 'node_modules/@outrigger/plugin-a/main.js')],
+        env: [],
         config: {},
         directory: join(root, 'node_modules/@outrigger/plugin-a'),
       },
@@ -45,11 +47,16 @@ describe('bundled plugins', () => {
         name: 'b',
         autostart: true,
         command: ['/node', join(root, 'plugins/b/main.js')],
+        env: ['B_*', 'B'],
         config: { x: 1 },
         directory: join(root, 'plugins/b'),
       },
     ]);
-    expect(warnings).toEqual([expect.stringContaining('broken'), expect.stringContaining('npm run build')]);
+    expect(warnings).toEqual([
+      expect.stringContaining('broken'),
+      expect.stringContaining('npm run build'),
+      expect.stringContaining('wild'),
+    ]);
   });
 
   it('are found next to an installed host, and nowhere is fine', async () => {

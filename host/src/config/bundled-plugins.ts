@@ -9,6 +9,8 @@ export interface BundledPlugin {
   /** Starts without being configured. */
   readonly autostart: boolean;
   readonly command: readonly string[];
+  /** Environment variables of the host that it needs: `NAME`, or `PREFIX_*`. */
+  readonly env: readonly string[];
   /** Default settings of the plugin itself. */
   readonly config: Readonly<Record<string, unknown>>;
   readonly directory: string;
@@ -25,7 +27,7 @@ export const hostDirectory = resolve(dirname(fileURLToPath(import.meta.url)), '.
 
 /**
  * Finds the plugins beside the host: packages with
- * `"outrigger": { "plugin": true, "entry": "./dist/main.js", "autostart": true, "config": {…} }`
+ * `"outrigger": { "plugin": true, "entry": "./dist/main.js", "autostart": true, "env": ["NAME", "PREFIX_*"], "config": {…} }`
  * in their package.json, in `../plugins/*` of a workspace or installed as
  * `@outrigger/plugin-*`. The host knows none of them by name. Sorted by name;
  * of two with the same name the first place counts.
@@ -73,6 +75,7 @@ async function readPlugin(directory: string, execPath: string): Promise<BundledP
     plugin,
     entry = './dist/main.js',
     autostart = false,
+    env = [],
     config = {},
     name: given,
   } = manifest['outrigger'];
@@ -80,8 +83,8 @@ async function readPlugin(directory: string, execPath: string): Promise<BundledP
   const packageName = typeof manifest['name'] === 'string' ? manifest['name'] : basename(directory);
   const name =
     typeof given === 'string' ? given : packageName.replace(/^@[^/]*\//, '').replace(/^plugin-/, '');
-  if (typeof entry !== 'string' || !isTree(config) || !/^[a-z0-9-]{1,64}$/.test(name)) {
-    return `the field "outrigger" of ${packageName} cannot be used: "entry" must be a path, "config" an object, the name lower case`;
+  if (typeof entry !== 'string' || !isTree(config) || !isVariables(env) || !/^[a-z0-9-]{1,64}$/.test(name)) {
+    return `the field "outrigger" of ${packageName} cannot be used: "entry" must be a path, "env" a list of variables, "config" an object, the name lower case`;
   }
   const main = join(directory, entry);
   if (
@@ -92,5 +95,12 @@ async function readPlugin(directory: string, execPath: string): Promise<BundledP
   ) {
     return `the bundled plugin ${name} is not built: ${entry} is missing; run \`npm run build\``;
   }
-  return { name, autostart: autostart === true, command: [execPath, main], config, directory };
+  return { name, autostart: autostart === true, command: [execPath, main], env, config, directory };
+}
+
+function isVariables(value: unknown): value is string[] {
+  return (
+    Array.isArray(value) &&
+    value.every((name) => typeof name === 'string' && /^[A-Za-z_][A-Za-z0-9_]*\*?$/.test(name))
+  );
 }

@@ -58,7 +58,7 @@ export function optionTables(): string {
     '|---|---|---|',
     ...short,
     '',
-    'No options: `OUTRIGGER_CONFIG` names the file, `OUTRIGGER_URL` and `OUTRIGGER_API_KEY` tell the commands which host to talk to and with which key, `OUTRIGGER_DEBUG` adds stacks to their errors.',
+    'No options: `OUTRIGGER_CONFIG` names the file, `OUTRIGGER_URL` and `OUTRIGGER_API_KEY` tell the commands which host to talk to and with which key, `OUTRIGGER_ADMIN_KEY` the key for those that administer, `OUTRIGGER_DEBUG` adds stacks to their errors.',
     '',
   ].join('\n');
 }

@@ -64,6 +64,7 @@ export const reservedNames = [
   'OUTRIGGER_CONFIG',
   'OUTRIGGER_URL',
   'OUTRIGGER_API_KEY',
+  'OUTRIGGER_ADMIN_KEY',
   'OUTRIGGER_DEBUG',
 ] as const;
 

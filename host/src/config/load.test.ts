@@ -278,10 +278,11 @@ describe('plugins', () => {
         name: 'one',
         autostart: true,
         command: ['node', '/one.js'],
+        env: ['ONE_*'],
         config: { a: 1, b: 2 },
         directory: '/one',
       },
-      { name: 'two', autostart: false, command: ['node', '/two.js'], config: {}, directory: '/two' },
+      { name: 'two', autostart: false, command: ['node', '/two.js'], env: [], config: {}, directory: '/two' },
     ],
     warnings: ['the bundled plugin three is not built'],
   };
@@ -313,6 +314,23 @@ describe('plugins', () => {
     expect((await pluginsOf('plugins:\n  two:\n'))['two']?.command).toEqual(['node', '/two.js']);
     expect(Object.keys(await pluginsOf('bundledPlugins: false'))).toEqual([]);
     expect(Object.keys(await pluginsOf('bundledPlugins: false\nplugins: { two: {} }'))).toEqual(['two']);
+  });
+
+  it('that are bundled get the variables they ask for beside those that are granted', async () => {
+    expect((await pluginsOf('{}'))['one']?.secrets).toEqual(['ONE_*']);
+    const granted = 'plugins: { one: { secrets: [KEY, "ONE_*"] }, two: { secrets: [TWO] } }';
+    const plugins = await pluginsOf(granted);
+    expect(plugins['one']?.secrets).toEqual(['ONE_*', 'KEY']);
+    expect(plugins['two']?.secrets).toEqual(['TWO']);
+    expect((await pluginsOf('plugins: { one: { address: "x:1" } }'))['one']?.secrets).toEqual([]);
+    for (const name of ['"*"', 'A*B', '"A B"', '1A']) {
+      expect(await problems(`plugins: { one: { secrets: [${name}] } }`, { bundled })).toMatchObject([
+        {
+          path: 'plugins.one.secrets.1',
+          message: expect.stringContaining('environment variable') as unknown,
+        },
+      ]);
+    }
   });
 
   it('keep commands as lists, resolve directories and fill in the rest', async () => {

@@ -155,16 +155,18 @@ function addBundledPlugins(tree: Tree, bundled: BundledPlugins, cwd: string): vo
   const plugins = tree['plugins'] ?? {};
   if (!isTree(plugins)) return;
   tree['plugins'] = plugins;
-  for (const { name, autostart, command, config } of bundled.plugins) {
+  for (const { name, autostart, command, env, config } of bundled.plugins) {
     const entry = plugins[name] ?? (name in plugins ? {} : undefined);
     if (entry === undefined) {
       if (autostart && tree['bundledPlugins'] !== false)
-        plugins[name] = { command: [...command], config: { ...config }, cwd };
+        plugins[name] = { command: [...command], secrets: [...env], config: { ...config }, cwd };
     } else if (isTree(entry) && entry['command'] === undefined && entry['address'] === undefined) {
       const own = isTree(entry['config'])
         ? { ...config, ...entry['config'] }
         : (entry['config'] ?? { ...config });
-      plugins[name] = { cwd, ...entry, command: [...command], config: own };
+      const granted: unknown = entry['secrets'] ?? [];
+      const secrets = Array.isArray(granted) ? [...new Set([...env, ...(granted as unknown[])])] : granted;
+      plugins[name] = { cwd, ...entry, command: [...command], secrets, config: own };
     }
   }
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { flag, milliseconds, secret, strings, text, whole } from './fields.js';
+import { flag, milliseconds, secret, text, whole } from './fields.js';
 import { splitCommand } from './command-line.js';
 
 const command = z
@@ -63,9 +63,21 @@ export const pluginSchema = z
       )
       .default({})
       .describe('Environment variables for the plugin process. Printing hides the values.'),
-    secrets: strings(
-      'Names of environment variables of the host that are handed to this plugin, and to no other.',
-    ),
+    secrets: z
+      .array(
+        z
+          .string()
+          .max(256)
+          .regex(
+            /^[A-Za-z_][A-Za-z0-9_]*\*?$/,
+            'not a name of an environment variable, with or without a `*` at its end',
+          ),
+      )
+      .max(1000)
+      .default([])
+      .describe(
+        'Environment variables of the host that are handed to this plugin, and to no other: `NAME`, or `PREFIX_*` for all that begin so. Those that a bundled plugin asks for are added.',
+      ),
     cwd: text('Working directory of the plugin process, relative to the configuration file.'),
     config: z
       .record(z.string(), z.json())
@@ -95,7 +107,6 @@ export const pluginSchema = z
       .union([z.boolean(), z.array(z.string().min(1)).max(100)])
       .default(false)
       .describe('Replace the plugin when its files change: `true` for its program, or a list of paths.'),
-    weight: whole(100, 0, 10_000, 'Share of the requests when several plugins serve the same model name.'),
     limits,
   })
   .refine((plugin) => !(plugin.command && plugin.address), {

@@ -56,7 +56,6 @@ const log = z
       .enum(['json', 'pretty'])
       .default('json')
       .describe('One JSON object per line, or lines for people.'),
-    content: flag(false, 'Whether prompts and answers may appear in logs.'),
   })
   .prefault({})
   .describe('Logs, always on stderr.');
