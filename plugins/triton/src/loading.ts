@@ -112,11 +112,13 @@ export async function* loadModel(
     if (catalog.isCrashed(place)) await place.endpoint.unload(place.name, context.signal);
     await place.endpoint.load(place.name, config, context.signal);
   } catch (error) {
-    if (context.signal.aborted) throw error;
-    throw loadFailure(place, error);
-  } finally {
     catalog.forget(place);
+    if (context.signal.aborted) throw error;
+    const failure = loadFailure(place, error);
+    if (failure instanceof PluginError && failure.reason === 'MODEL_BROKEN') catalog.loadFailed(place, failure.message);
+    throw failure;
   }
+  catalog.forget(place);
   const after = await stateOf(catalog, place, context.signal);
   if (after?.phase === ModelState_Phase.PHASE_READY) yield { state: after };
   else throw new PluginError('MODEL_BROKEN', `model ${JSON.stringify(place.id)} was loaded and is not ready${after?.reason ? `: ${after.reason}` : ''}`);

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { connect, type AddressInfo, type Server } from 'node:net';
+import { connect, type AddressInfo, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer } from 'node:tls';
@@ -128,8 +128,8 @@ function tlsProxy(folder: string, socket: string): Server {
   const options = { key: pem('key.pem'), cert: pem('cert.pem'), ca: pem('cert.pem'), requestCert: true, rejectUnauthorized: true, ALPNProtocols: ['h2'] };
   return createServer(options, (client) => {
     const upstream = connect(socket);
-    client.on('error', () => upstream.destroy());
-    upstream.on('error', () => client.destroy());
+    client.on('error', () => undefined).on('close', () => upstream.destroy());
+    upstream.on('error', () => undefined).on('close', () => client.destroy());
     client.pipe(upstream).pipe(client);
   });
 }
@@ -144,6 +144,9 @@ describeWith('tritonserver', 'Triton behind TLS', ({ path }) => {
     const names = ['-subj', '/CN=triton.test', '-addext', 'subjectAltName=DNS:triton.test', '-keyout', key, '-out', cert];
     execFileSync('openssl', [...request, ...names], { stdio: 'ignore', timeout: 20_000 });
     const proxy = tlsProxy(folder, triton.url.slice('unix:'.length));
+    // Handshakes that were refused leave sockets behind that nobody closes.
+    const sockets = new Set<Socket>();
+    proxy.on('connection', (socket: Socket) => sockets.add(socket));
     await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
     try {
       const url = `grpcs://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
@@ -156,6 +159,7 @@ describeWith('tritonserver', 'Triton behind TLS', ({ path }) => {
       await expect(doubter.complete('text', 'x')).rejects.toMatchObject({ reason: 'UPSTREAM_UNAVAILABLE' });
     } finally {
       proxy.close();
+      for (const socket of sockets) socket.destroy();
       rmSync(folder, { recursive: true, force: true });
     }
   }, 60_000);

@@ -33,6 +33,8 @@ export class Catalog {
   readonly #described = new Map<string, Known>();
   /** Models whose process died. Triton calls them ready all the same. */
   readonly #crashed = new Set<string>();
+  /** Why models could not be loaded, for servers that do not remember it. */
+  readonly #failedLoads = new Map<string, string>();
 
   constructor(config: TritonConfig) {
     this.#config = config;
@@ -142,13 +144,24 @@ export class Catalog {
     if (known.phase === ModelState_Phase.PHASE_READY && this.#crashed.has(place.id)) {
       return { ...known, phase: ModelState_Phase.PHASE_FAILED, reason: crashReason };
     }
+    const failed = this.#failedLoads.get(place.id);
+    if (known.phase === ModelState_Phase.PHASE_UNLOADED && failed !== undefined) {
+      return { ...known, phase: ModelState_Phase.PHASE_FAILED, reason: failed };
+    }
     return known;
+  }
+
+  /** A model could not be loaded. */
+  loadFailed(place: ModelPlace, reason: string): void {
+    if (this.#failedLoads.size >= mostDescriptions) this.#failedLoads.clear();
+    this.#failedLoads.set(place.id, reason);
   }
 
   /** Forgets what was known of a model: it was or will be loaded anew. */
   forget(place: ModelPlace): void {
     this.#described.delete(place.id);
     this.#crashed.delete(place.id);
+    this.#failedLoads.delete(place.id);
   }
 
   /** Its process is known to have died. */

@@ -9,6 +9,8 @@ export interface Failure {
   readonly retryAfterMs?: number;
 }
 
+/** Characters of an error that are read at all, and that are passed on. */
+const readable = 16_384;
 const longest = 400;
 
 /**
@@ -16,7 +18,7 @@ const longest = 400;
  * paths of files on the server. Empty when nothing is left.
  */
 export function scrub(text: string): string {
-  let sentence = text;
+  let sentence = text.slice(0, readable);
   const traceback = sentence.indexOf('Traceback (most recent call last)');
   if (traceback >= 0) {
     // The last line that is not indented says what was raised.
@@ -25,7 +27,7 @@ export function scrub(text: string): string {
     sentence = `${sentence.slice(0, traceback)} ${raised}`;
   }
   return sentence
-    .replace(/\n+\s*At:\s*\n(?:\s+.*(?:\n|$))*/g, ' ')
+    .replace(/\n[ \t]*At:[ \t]*\n(?:[ \t][^\n]*(?:\n|$))*/g, ' ')
     .replace(/<frozen [^>]*>\(\d+\): \w+/g, '')
     .replace(/(?:File )?"?(?<![\w:/.])\/(?:[\w.@+~-]+\/)+[\w.@+~-]*"?(?:, line \d+(?:, in \S+)?|\(\d+\)(?:: \w+)?)?/g, '<path>')
     .replace(/\s+/g, ' ')
@@ -69,14 +71,15 @@ const fallback = 'the server failed without saying why';
 
 /** What an error means, by what is said first and by its code second. */
 export function failureOf(error: ServerError): Failure {
-  const message = scrub(error.message) || fallback;
+  const said = error.message.slice(0, readable);
+  const message = scrub(said) || fallback;
   for (const [pattern, reason, words, retryAfterMs] of sayings) {
-    if (!pattern.test(error.message)) continue;
+    if (!pattern.test(said)) continue;
     return { reason, message: words ?? message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
   }
   if (error.code === status.OK) {
     if (error.fromModel) return { reason: 'UPSTREAM_ERROR', message };
-    return { reason: absences.test(error.message) ? 'absent' : 'INVALID_REQUEST', message };
+    return { reason: absences.test(said) ? 'absent' : 'INVALID_REQUEST', message };
   }
   const reason = byCode[error.code] ?? 'UPSTREAM_ERROR';
   if (reason === 'UPSTREAM_UNAVAILABLE' && !error.fromModel) return { reason, message: connectionWords(message), retryAfterMs: 500 };
