@@ -140,5 +140,5 @@ function summary(entry: ModelEntry): ModelSummary {
 }
 
 function detail(entry: ModelEntry): ModelDetail {
-  return { ...restModel(entry), id: entry.id, plugin: entry.plugin } as unknown as ModelDetail;
+  return { ...restModel(entry), id: entry.id, plugin: entry.plugin };
 }

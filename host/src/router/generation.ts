@@ -118,7 +118,7 @@ export class ActiveGeneration implements Generation, CallSink {
     if (this.over) return;
     let response: GenerateResponse;
     try {
-      response = GenerateResponse.decode(bytes);
+      response = contract.inference.generate.response.decode(bytes);
     } catch {
       this.abort(this.broken('sent a frame that cannot be read'));
       return;

@@ -42,7 +42,7 @@ describe('negotiateGenerate', () => {
         kind: 'invalid_request',
         param: 'mirostat',
         message: expect.stringContaining('mirostat'),
-      }) as Error,
+      }),
     );
   });
 
@@ -64,7 +64,7 @@ describe('negotiateGenerate', () => {
         kind: 'unsupported_parameter',
         param: 'mirostadt',
         message: expect.stringContaining('mirostat'),
-      }) as Error,
+      }),
     );
   });
 });

@@ -53,7 +53,7 @@ describe.each(['/v1/chat/completions', '/mcp/v1/chat'])('bad input at %s', (path
     expect(response.headers.get('content-type')).toMatch(/json/);
     // Neither a stack nor a path nor a page.
     expect(text).not.toMatch(/\n\s+at |node_modules|\/dist\/|<html/i);
-    const answer = JSON.parse(text) as any;
+    const answer = JSON.parse(text);
     if (path.startsWith('/v1'))
       expect(Object.keys(answer.error).sort()).toEqual(['code', 'message', 'param', 'type']);
     else expect(answer).toMatchObject({ status, kind: expect.any(String), title: expect.any(String) });

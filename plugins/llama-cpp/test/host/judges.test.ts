@@ -95,7 +95,7 @@ describeWith('ai-sdk-mcp', '@ai-sdk/mcp', (sdk) => {
        console.log(JSON.stringify({ names: Object.keys(tools), answer }));
        await client.close();`,
     );
-    const { names, answer } = JSON.parse(await judge(process.execPath, ['--no-warnings', script])) as any;
+    const { names, answer } = JSON.parse(await judge(process.execPath, ['--no-warnings', script]));
     expect(names).toContain('compare_models');
     expect(answer.content[0].text).toContain(start);
   }, 60_000);
@@ -119,7 +119,7 @@ async def main():
 asyncio.run(main())
 `,
     );
-    const { names, text, deltas } = JSON.parse(await judge(python.path, [script])) as any;
+    const { names, text, deltas } = JSON.parse(await judge(python.path, [script]));
     expect(names).toContain('generate');
     expect(text).toContain(start);
     expect(deltas).toContain(start);
@@ -150,7 +150,7 @@ print(json.dumps({
 }))
 `,
     );
-    const found = JSON.parse(await judge(python.path, [script])) as any;
+    const found = JSON.parse(await judge(python.path, [script]));
     expect(found.whole).toContain(start);
     expect(found.stream).toBe(found.whole);
     expect(found).toMatchObject({ usage: true, error: 'model_not_found' });
@@ -178,7 +178,7 @@ describeWith('openai-node', 'the openai package', (sdk) => {
        const error = await client.models.retrieve('nobody/knows').catch((thrown) => thrown.status);
        console.log(JSON.stringify({ whole: whole.choices[0].message.content, streamed, tool: called.choices[0].message.tool_calls?.[0]?.function, dimensions: vectors.data[0].embedding.length, error }));`,
     );
-    const found = JSON.parse(await judge(process.execPath, ['--no-warnings', script])) as any;
+    const found = JSON.parse(await judge(process.execPath, ['--no-warnings', script]));
     expect(found.whole).toContain(start);
     expect(found.streamed).toBe(found.whole);
     expect(found.tool.name).toBe('get_weather');

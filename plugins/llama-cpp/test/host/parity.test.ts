@@ -125,7 +125,7 @@ describeWith('llama-server', 'one path, three doors', (runtime) => {
       await host.post('/v1/embeddings', { model, input, encoding_format: 'base64' })
     ).json()) as any;
     const atRest = (await (await host.post('/mcp/v1/embed', { model, input })).json()) as any;
-    const atMcp = (await callTool(host, 'embed', { model, input }))['structuredContent'] as any;
+    const atMcp = (await callTool(host, 'embed', { model, input }))['structuredContent'];
     const vectors = float.data.map((one: any) => one.embedding as number[]) as number[][];
     expect(vectors).toHaveLength(2);
     expect(Math.hypot(...(vectors[0] ?? []))).toBeCloseTo(1, 3);

@@ -1,0 +1,84 @@
+import type { GatewayError } from '../errors/gateway-error.js';
+import type { PluginInstance } from '../registry/instance.js';
+import type { RequestContext } from '../request-context.js';
+import { outcomeOf, type UsageLedger, type UsageRecord } from '../telemetry/usage-ledger.js';
+import type { GenerationEnd } from './generation.js';
+import type { Served } from './inference.js';
+
+/** Where ends of requests are written down. */
+export interface AccountsOptions {
+  readonly ledger: UsageLedger;
+  /** Milliseconds of a monotonic clock. */
+  readonly now: () => number;
+  /** Milliseconds since the epoch. */
+  readonly wallClock: () => number;
+}
+
+type Figures = Omit<
+  UsageRecord,
+  'requestId' | 'model' | 'plugin' | 'pluginVersion' | 'instanceId' | 'door' | 'at' | 'durationMs'
+>;
+
+/** Writes down how requests ended: in the ledger, and in the track record of the instance. */
+export class Accounts {
+  constructor(private readonly options: AccountsOptions) {}
+
+  /** A generation ended. What was cut counts as a lower bound. */
+  generation(end: GenerationEnd, served: Served, instance: PluginInstance, context: RequestContext): void {
+    const { error, usage, pieces, firstAt } = end;
+    const cut = error !== undefined;
+    const firstTokenMs = firstAt === undefined ? undefined : firstAt - context.receivedAt;
+    instance.track.note(faultOfPlugin(error), firstTokenMs);
+    this.record(served, context, {
+      operation: 'generate',
+      outcome: error === undefined ? 'complete' : outcomeOf[error.kind],
+      inputTokens: usage?.inputTokens,
+      outputTokens: usage?.outputTokens ?? (cut && pieces > 0 ? pieces : undefined),
+      partial: cut || (usage?.partial ?? false),
+      estimated: (usage?.estimated ?? false) || (cut && usage?.outputTokens === undefined),
+      firstTokenMs,
+    });
+  }
+
+  /** A request to embed ended. */
+  embedding(
+    served: Served,
+    instance: PluginInstance,
+    context: RequestContext,
+    inputTokens: number | undefined,
+    error: GatewayError | undefined,
+  ): void {
+    instance.track.note(faultOfPlugin(error), undefined);
+    this.record(served, context, {
+      operation: 'embed',
+      outcome: error === undefined ? 'complete' : outcomeOf[error.kind],
+      inputTokens,
+      outputTokens: undefined,
+      partial: error !== undefined,
+      estimated: false,
+      firstTokenMs: undefined,
+    });
+  }
+
+  private record(served: Served, context: RequestContext, figures: Figures): void {
+    const { ledger, now, wallClock } = this.options;
+    ledger.record({
+      requestId: context.requestId,
+      model: served.model,
+      plugin: served.plugin,
+      pluginVersion: served.pluginVersion,
+      instanceId: served.instanceId,
+      door: context.door,
+      at: wallClock(),
+      durationMs: now() - context.receivedAt,
+      ...figures,
+    });
+  }
+}
+
+/** True for an error that the instance is to blame for and not the caller. */
+function faultOfPlugin(error: GatewayError | undefined): boolean {
+  if (error === undefined) return false;
+  const outcome = outcomeOf[error.kind];
+  return outcome === 'failed' || outcome === 'truncated' || outcome === 'timed_out';
+}

@@ -1,0 +1,140 @@
+import type { LoadModelResponse, PullModelResponse } from '@outrigger/proto';
+import { GatewayError } from '../errors/gateway-error.js';
+import type { PluginInstance } from '../registry/instance.js';
+import { contract, type CallBounds } from '../registry/plugin-client.js';
+import type { PluginRegistry } from '../registry/plugin-registry.js';
+import type { RequestContext } from '../request-context.js';
+import type { Inference, ModelEntry } from './inference.js';
+import type { ModelIndex } from './model-index.js';
+import { offers, requireOperation, type OperationName } from './operations.js';
+
+/** What the operations work with. */
+export interface ModelOperationsOptions {
+  readonly registry: PluginRegistry;
+  readonly models: ModelIndex;
+  /** Longest unary call, in milliseconds; 0 is no limit. */
+  readonly timeoutMs: number;
+}
+
+type Operations = Pick<
+  Inference,
+  'listModels' | 'getModel' | 'loadModel' | 'unloadModel' | 'pullModel' | 'deleteModel'
+>;
+
+/** Looks at models and moves them in and out, each at the plugin that has it. */
+export class ModelOperations implements Operations {
+  constructor(private readonly options: ModelOperationsOptions) {}
+
+  listModels(): Promise<readonly ModelEntry[]> {
+    return this.options.models.list();
+  }
+
+  getModel(name: string): Promise<ModelEntry> {
+    return this.options.models.resolve(name);
+  }
+
+  async *loadModel(name: string, context: RequestContext): AsyncIterable<LoadModelResponse> {
+    const entry = await this.options.models.resolve(name);
+    yield* this.streamed(entry.plugin, 'loadModel', context, (instance) =>
+      instance.client.stream(
+        contract.models.loadModel,
+        { model: entry.model.id, keepAlive: undefined, contextLength: undefined, options: {} },
+        { signal: context.signal },
+      ),
+    );
+  }
+
+  async unloadModel(name: string, context: RequestContext): Promise<void> {
+    const entry = await this.options.models.resolve(name);
+    await this.leased(entry.plugin, 'unloadModel', context, (instance) =>
+      instance.client.unary(contract.models.unloadModel, { model: entry.model.id }, this.bounds(context)),
+    );
+    await this.options.models.refresh();
+  }
+
+  async *pullModel(
+    source: string,
+    plugin: string | undefined,
+    context: RequestContext,
+  ): AsyncIterable<PullModelResponse> {
+    yield* this.streamed(plugin ?? this.pullerOf(source), 'pullModel', context, (instance) =>
+      instance.client.stream(contract.models.pullModel, { source }, { signal: context.signal }),
+    );
+  }
+
+  async deleteModel(name: string, context: RequestContext): Promise<void> {
+    const entry = await this.options.models.resolve(name);
+    await this.leased(entry.plugin, 'deleteModel', context, (instance) =>
+      instance.client.unary(contract.models.deleteModel, { model: entry.model.id }, this.bounds(context)),
+    );
+    await this.options.models.refresh();
+  }
+
+  /** Does something with a leased instance that offers the operation. */
+  async leased<T>(
+    plugin: string,
+    operation: OperationName,
+    context: RequestContext,
+    work: (instance: PluginInstance) => Promise<T>,
+  ): Promise<T> {
+    const lease = await this.options.registry.lease(plugin, context.signal);
+    try {
+      requireOperation(lease.instance, operation);
+      return await work(lease.instance);
+    } finally {
+      lease.release();
+    }
+  }
+
+  private async *streamed<T>(
+    plugin: string,
+    operation: OperationName,
+    context: RequestContext,
+    work: (instance: PluginInstance) => AsyncIterable<T>,
+  ): AsyncIterable<T> {
+    const lease = await this.options.registry.lease(plugin, context.signal);
+    try {
+      requireOperation(lease.instance, operation);
+      yield* work(lease.instance);
+    } finally {
+      lease.release();
+      await this.options.models.refresh();
+    }
+  }
+
+  /** The plugin whose notation the source is written in: the longest beginning that fits wins. */
+  private pullerOf(source: string): string {
+    const pullers = this.options.registry
+      .activeInstances()
+      .filter((instance) => offers(instance, 'pullModel'));
+    const fitting = pullers
+      .map((instance) => ({ plugin: instance.plugin, length: longestPrefix(instance, source) }))
+      .filter(({ length }) => length >= 0)
+      .sort((a, b) => b.length - a.length);
+    const [best, second] = fitting;
+    if (best !== undefined && best.length !== second?.length) return best.plugin;
+    const [only] = pullers;
+    if (only === undefined)
+      throw new GatewayError('unsupported_operation', 'no active plugin can fetch models');
+    if (best === undefined && pullers.length === 1) return only.plugin;
+    const names = (best === undefined ? pullers : fitting).map((one) => one.plugin).join(' and ');
+    throw new GatewayError('invalid_request', `plugin is missing: ${names} can fetch models; name one`, {
+      param: 'plugin',
+    });
+  }
+
+  /** Bounds of a unary call for a request. */
+  bounds(context: RequestContext): CallBounds {
+    const { timeoutMs } = this.options;
+    return timeoutMs > 0 ? { signal: context.signal, timeoutMs } : { signal: context.signal };
+  }
+}
+
+/** Length of the longest announced beginning that a source has; -1 when none fits. */
+function longestPrefix(instance: PluginInstance, source: string): number {
+  const prefixes = instance.manifest?.capabilities.pullPrefixes ?? [];
+  return Math.max(
+    -1,
+    ...prefixes.filter((prefix) => source.startsWith(prefix)).map((prefix) => prefix.length),
+  );
+}
