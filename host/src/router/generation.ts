@@ -1,8 +1,8 @@
 import {
-  GenerateResponse,
   grpcCode,
   type GenerateEvent,
   type GenerateRequest,
+  type GenerateResponse,
   type Usage,
 } from '@outrigger/proto';
 import { GatewayError } from '../errors/gateway-error.js';
