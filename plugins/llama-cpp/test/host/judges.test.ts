@@ -205,8 +205,8 @@ describe('standard output of `outrigger mcp`', () => {
     });
     let out = '';
     let log = '';
-    child.stdout.on('data', (chunk) => (out += chunk));
-    child.stderr.on('data', (chunk) => (log += chunk));
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => (out += chunk));
+    child.stderr.setEncoding('utf8').on('data', (chunk: string) => (log += chunk));
     const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
     const lines = (): any[] =>
       out
