@@ -121,6 +121,7 @@ async function refresh() {
 /** Without a key nothing is shown, not even what was shown before. Asks for it once, and by the button after that. */
 function lock(reason) {
   shown = undefined;
+  document.body.dataset.state = 'empty';
   cards.clear();
   byId('plugins').replaceChildren();
   write(byId('plugins-count'), '');
@@ -132,6 +133,7 @@ function lock(reason) {
 
 function show() {
   if (shown === undefined) return;
+  document.body.dataset.state = 'shown';
   const { plugins, stats } = shown;
   write(byId('version'), stats.version);
   write(byId('uptime'), `up ${duration(stats.uptime_ms)}`);

@@ -66,15 +66,14 @@ export function sparkline(size = 60) {
       addedAt = performance.now();
       values.push(value);
       if (values.length > size) values.shift();
+      if (values.length < 3) return;
       const top = Math.max(1, ...values);
-      const first = size - values.length;
       const points = values.map((one, at) => {
-        const x = ((first + at) / (size - 1)) * 100;
+        const x = (at / (values.length - 1)) * 100;
         return `${x.toFixed(1)},${(22.5 - (one / top) * 20).toFixed(1)}`;
       });
       mark(line, 'points', points.join(' '));
-      const left = ((first / (size - 1)) * 100).toFixed(1);
-      mark(area, 'd', `M${left},24 L${points.join(' L')} L100,24 Z`);
+      mark(area, 'd', `M0,24 L${points.join(' L')} L100,24 Z`);
     },
   };
 }

@@ -1,6 +1,6 @@
 // What happened, the newest first.
 import { el, write } from './dom.js';
-import { clock, mood } from './words.js';
+import { clock, mood, shortId } from './words.js';
 
 const most = 200;
 
@@ -57,10 +57,11 @@ function item(event) {
 function told({ type, message, from, to, instanceId, version }) {
   if (type !== 'instance' || to === undefined) return [el('span', 'message', message)];
   const reason = message.startsWith(`${from} to ${to}: `) ? message.slice(`${from} to ${to}: `.length) : '';
+  const who = [shortId(instanceId), version].filter((part) => part !== '').join(' · ');
   return [
     el('span', 'message', `${from} → `, el('b', '', to)),
     ...(reason === '' ? [] : [el('span', 'message', ` ${reason}`)]),
-    el('small', '', [instanceId, version].filter((part) => part !== '').join(' · ')),
+    ...(who === '' ? [] : [el('small', '', who)]),
   ];
 }
 

@@ -1,6 +1,6 @@
 // One plugin: its state, its figures, its instances and what can be done with it.
 import { el, keep, mark, sparkline, write } from './dom.js';
-import { count, duration, mood, rate, time } from './words.js';
+import { count, duration, mood, rate, shortId, time, times } from './words.js';
 
 const columns = [
   'Instance',
@@ -22,7 +22,7 @@ export function pluginCard({ name }, act) {
   const about = el('p', 'about');
   const reason = el('p', 'reason');
   const buttons = ['swap', 'restart', 'drain'].map((verb) => {
-    const button = el('button', verb === 'swap' ? 'primary' : 'plain', verb[0].toUpperCase() + verb.slice(1));
+    const button = el('button', verb === 'swap' ? 'lead' : 'plain', verb[0].toUpperCase() + verb.slice(1));
     button.type = 'button';
     button.dataset.verb = verb;
     mark(button, 'aria-describedby', title.id);
@@ -37,12 +37,10 @@ export function pluginCard({ name }, act) {
   };
   const tokens = figure('Tokens/s');
   const requests = figure('Requests/s');
-  const p50 = figure('p50');
-  const p99 = figure('p99');
-  const firstToken = figure('First token p50');
-  const firstTokenLate = figure('First token p99');
-  const restarts = figure('Restarts');
+  const took = figure('Duration p50 · p99');
+  const first = figure('First token p50 · p99');
   const queued = figure('Waiting');
+  const restarts = figure('Restarts');
   const line = sparkline();
   tokens.parentElement.append(line.node);
 
@@ -87,10 +85,8 @@ export function pluginCard({ name }, act) {
       }
       write(tokens, rate(traffic?.tokens_per_second ?? 0));
       write(requests, rate(traffic?.requests_per_second ?? 0));
-      write(p50, time(traffic?.duration_p50_ms));
-      write(p99, time(traffic?.duration_p99_ms));
-      write(firstToken, time(traffic?.first_token_p50_ms));
-      write(firstTokenLate, time(traffic?.first_token_p99_ms));
+      write(took, times(traffic?.duration_p50_ms, traffic?.duration_p99_ms));
+      write(first, times(traffic?.first_token_p50_ms, traffic?.first_token_p99_ms));
       write(restarts, count(plugin.restarts));
       write(queued, count(plugin.queued ?? 0));
       line.add(traffic?.tokens_per_second ?? 0);
@@ -153,7 +149,8 @@ function instanceRow() {
     update({ instance, traffic, most, now }) {
       node.dataset.instance = instance.instanceId;
       node.dataset.state = instance.state;
-      write(id, instance.instanceId);
+      write(id, shortId(instance.instanceId));
+      id.title = instance.instanceId;
       write(version, instance.version || '–');
       write(pill, instance.state);
       pill.dataset.mood = mood(instance.state);

@@ -46,3 +46,13 @@ export function mood(state) {
   if (state === 'stopped') return 'idle';
   return 'busy';
 }
+
+/** An id, short enough for a table; UUIDs differ in their first part already. */
+export function shortId(id) {
+  return /^[0-9a-f]{8}-[0-9a-f]{4}-/.test(id) ? id.slice(0, 8) : id;
+}
+
+/** Two times of the same kind, for example two quantiles. */
+export function times(first, second) {
+  return typeof first === 'number' ? `${time(first)} · ${time(second)}` : '–';
+}
