@@ -1,16 +1,15 @@
 import type { Writable } from 'node:stream';
+import { bridgeMcpStdio, type BridgeOptions } from '../../doors/mcp/bridge-stdio.js';
 import { HostClient } from '../host-client.js';
 import type { HostPort } from '../host-port.js';
 import { findHost, waitUntilSettled } from '../locate-host.js';
-import { bridgeMcp } from '../mcp-bridge.js';
 import type { Session } from '../session.js';
 import { claimStdout } from '../stdout-claim.js';
 import { stopSignals } from '../stop-signals.js';
 
 // Requests that came through a pipe may still be answered. A client that wants us gone sends a signal.
-const lingerMs = 5000;
+const graceMs = 5000;
 const settleMs = 4000;
-const maxLineBytes = 64 * 1024 * 1024;
 
 /** `mcp`: one MCP conversation on stdin and stdout. Nothing but JSON-RPC is ever written to stdout. */
 export async function mcp(session: Session): Promise<number> {
@@ -61,9 +60,32 @@ async function carry(
   output: Writable,
   signal: AbortSignal,
 ): Promise<void> {
-  try {
-    await bridgeMcp({ input: session.around.stdin, output, client, signal, lingerMs, maxLineBytes });
-  } finally {
-    await client.close();
-  }
+  const { url, authorization: headers } = client;
+  const { stdin } = session.around;
+  await client.close();
+  await bridgeMcpStdio({
+    url: `${url}/mcp`,
+    headers,
+    logger: notes(session),
+    stdin,
+    stdout: output,
+    signal,
+    graceMs,
+  });
+}
+
+/** What the bridge has to say goes to stderr, one line each. */
+function notes({ out }: Session): BridgeOptions['logger'] {
+  const tell = (fields: object, message?: string): void => {
+    const { reason } = fields as { reason?: unknown };
+    out.note(`${message ?? ''}${typeof reason === 'string' ? `: ${reason}` : ''}`);
+  };
+  const logger: BridgeOptions['logger'] = {
+    debug: () => undefined,
+    info: () => undefined,
+    warn: tell,
+    error: tell,
+    child: () => logger,
+  };
+  return logger;
 }

@@ -1,5 +1,7 @@
-import { Agent, fetch, type Response } from 'undici';
+import type { Response } from 'undici';
 import type { Logger } from '../../telemetry/logger.js';
+import { versionOf } from './bridge-headers.js';
+import { BridgeSession, type BridgeMessage } from './bridge-session.js';
 import type { Clock } from './clock.js';
 import { eventData } from './event-stream.js';
 
@@ -14,12 +16,7 @@ export interface HostLinkOptions {
 }
 
 type Id = string | number;
-interface Message {
-  readonly id?: Id;
-  readonly method?: string;
-  readonly params?: Record<string, unknown>;
-  readonly result?: unknown;
-}
+
 interface Open {
   readonly modern: boolean;
   readonly endless: boolean;
@@ -29,38 +26,41 @@ interface Open {
   readonly begun: Promise<void>;
 }
 
-const VERSION_KEY = 'io.modelcontextprotocol/protocolVersion';
 const INTERNAL = -32603;
 const MAX_OPEN = 4096;
-const CLOSE_MS = 1000;
 const RECONNECT_MS = 1000;
+/** A host that answers as a whole begins late; a cancel goes out all the same after this time. */
+const CANCEL_MS = 500;
 
 /** Carries JSON-RPC messages to a host over Streamable HTTP, in both eras. */
 export class HostLink {
-  // Answers may take as long as the host allows; its keep-alives show that it is there.
-  readonly #agent = new Agent({ headersTimeout: 0, bodyTimeout: 120_000, connect: { timeout: 5000 } });
+  readonly #session: BridgeSession;
   readonly #open = new Map<Id, Open>();
   readonly #lifetime = new AbortController();
   #waiting: (() => void)[] = [];
   /** Notifications on their way: a client may close its input right after one. */
   #posting = 0;
-  #session: string | undefined;
-  #version: string | undefined;
-  #initialize: Message | undefined;
-  #reviving: Promise<boolean> | undefined;
+  /** What a client sends right behind its handshake waits for it: it needs the session. */
+  #handshake: Promise<void> = Promise.resolve();
   #listening = false;
 
-  constructor(private readonly options: HostLinkOptions) {}
+  constructor(private readonly options: HostLinkOptions) {
+    this.#session = new BridgeSession(options.url, options.headers, this.#lifetime.signal);
+  }
 
-  /** Sends a message of the client on its way. What comes back goes to `deliver`. */
+  /** Sends a message of the client, or each of a batch, on its way. What comes back goes to `deliver`. */
   send(raw: unknown): void {
-    if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) {
-      this.options.logger.warn({ reason: 'not a JSON-RPC message' }, 'ignored a line on standard input');
-      return;
+    for (const one of Array.isArray(raw) ? (raw as unknown[]) : [raw]) {
+      if (typeof one !== 'object' || one === null || Array.isArray(one)) {
+        this.options.logger.warn({ reason: 'not a JSON-RPC message' }, 'ignored a line on standard input');
+        continue;
+      }
+      const message = one as BridgeMessage;
+      const { id, method } = message;
+      const request = method !== undefined && id !== undefined && id !== null;
+      const work = request ? this.#request(message, id) : this.#notify(message);
+      if (method === 'initialize' || method === 'notifications/initialized') this.#handshake = work;
     }
-    const message = raw as Message;
-    if (message.method !== undefined && message.id !== undefined) void this.#request(message, message.id);
-    else void this.#notify(message);
   }
 
   /** Resolves when everything but subscriptions is answered. */
@@ -73,61 +73,69 @@ export class HostLink {
   async close(): Promise<void> {
     this.#lifetime.abort();
     for (const open of this.#open.values()) open.abort.abort();
-    if (this.#session !== undefined) {
-      const signal = AbortSignal.timeout(CLOSE_MS);
-      const ended = await this.#fetch('DELETE', undefined, {}, signal).catch(() => undefined);
-      await ended?.body?.cancel().catch(() => undefined);
-    }
-    await this.#agent.destroy();
+    await this.#session.end();
   }
 
-  async #request(message: Message, id: Id): Promise<void> {
+  async #request(message: BridgeMessage, id: Id): Promise<void> {
     if (this.#open.size >= MAX_OPEN) {
       await this.#fail(id, `more than ${MAX_OPEN} requests are open`);
       return;
     }
-    const modern = versionOf(message) !== undefined;
     let begin: () => void = () => undefined;
     const begun = new Promise<void>((resolve) => (begin = resolve));
     const abort = new AbortController();
-    const endless = message.method === 'subscriptions/listen';
-    const open: Open = { modern, endless, cancelled: false, abort, begun };
+    const open: Open = {
+      modern: versionOf(message) !== undefined,
+      endless: message.method === 'subscriptions/listen',
+      cancelled: false,
+      abort,
+      begun,
+    };
     this.#open.set(id, open);
+    const gone = (): boolean => open.cancelled || abort.signal.aborted;
     try {
-      const response = await this.#post(message, abort.signal);
+      await this.#handshake;
+      if (abort.signal.aborted) return;
+      const response = await this.#session.post(message, abort.signal);
       begin();
-      if (message.method === 'initialize' && response.ok) this.#remember(message, response);
-      if (!(await this.#relay(response, id)) && !open.cancelled && !abort.signal.aborted)
-        await this.#fail(id, `the host ended the answer before it was whole (HTTP ${response.status})`);
+      if (message.method === 'initialize' && response.ok) this.#session.begin(message, response);
+      const refusal = await this.#relay(response, id);
+      if (refusal !== undefined && !gone()) await this.#fail(id, refusal);
     } catch (thrown) {
       // What the client has cancelled gets no answer.
-      if (!open.cancelled && !abort.signal.aborted) await this.#fail(id, reasonOf(thrown, this.options.url));
+      if (!gone()) await this.#fail(id, reasonOf(thrown, this.options.url));
     } finally {
       begin();
-      this.#open.delete(id);
+      if (this.#open.get(id) === open) this.#open.delete(id);
       this.#wake();
     }
   }
 
-  async #notify(message: Message): Promise<void> {
+  async #notify(message: BridgeMessage): Promise<void> {
+    if (this.#posting >= MAX_OPEN) {
+      this.options.logger.warn(
+        { method: message.method },
+        'dropped a notification: too many are on their way',
+      );
+      return;
+    }
     this.#posting += 1;
     try {
-      if (message.method === 'notifications/cancelled') {
-        const open = this.#open.get(message.params?.requestId as Id);
+      const cancels = message.method === 'notifications/cancelled';
+      const open = cancels ? this.#open.get(message.params?.requestId as Id) : undefined;
+      if (open?.modern === true) {
         // Over HTTP the current revision cancels by closing the stream.
-        if (open?.modern === true) {
-          open.abort.abort();
-          return;
-        }
-        await open?.begun;
-        // The host ends the stream without an answer: that is as it should be.
-        if (open) open.cancelled = true;
+        open.abort.abort();
+        return;
       }
-      const response = await this.#post(message, this.#lifetime.signal);
+      await this.#handshake;
+      if (open !== undefined) await Promise.race([open.begun, this.#pause(CANCEL_MS)]);
+      // The host ends the stream without an answer: that is as it should be.
+      if (open !== undefined) open.cancelled = true;
+      const response = await this.#session.post(message, this.#lifetime.signal);
       await response.body?.cancel();
       // Nothing more may come of a request that is cancelled.
-      if (message.method === 'notifications/cancelled')
-        this.#open.get(message.params?.requestId as Id)?.abort.abort();
+      open?.abort.abort();
       if (message.method === 'notifications/initialized') void this.#listen();
     } catch (thrown) {
       this.options.logger.debug({ err: thrown }, 'a notification did not reach the host');
@@ -137,90 +145,32 @@ export class HostLink {
     }
   }
 
-  /** Posts, and once more with a new session when the host has forgotten the old one. */
-  async #post(message: Message, signal: AbortSignal): Promise<Response> {
-    const used = this.#session;
-    const send = (): Promise<Response> => this.#fetch('POST', message, headersOf(message), signal);
-    const response = await send();
-    if (response.status !== 404 || used === undefined || versionOf(message) !== undefined) return response;
-    if (this.#session === used) {
-      this.#reviving ??= this.#revive().finally(() => (this.#reviving = undefined));
-      if (!(await this.#reviving)) return response;
-    }
-    await response.body?.cancel();
-    return send();
-  }
-
-  async #revive(): Promise<boolean> {
-    if (this.#initialize === undefined) return false;
-    this.#session = undefined;
-    const signal = this.#lifetime.signal;
-    const response = await this.#fetch('POST', { ...this.#initialize, id: 'bridge' }, {}, signal);
-    if (!response.ok) return false;
-    this.#remember(this.#initialize, response);
-    await response.text();
-    const told = await this.#fetch(
-      'POST',
-      { jsonrpc: '2.0', method: 'notifications/initialized' },
-      {},
-      signal,
-    );
-    await told.body?.cancel();
-    return told.ok;
-  }
-
-  #remember(message: Message, response: Response): void {
-    this.#initialize = message;
-    this.#session = response.headers.get('mcp-session-id') ?? undefined;
-  }
-
-  #fetch(
-    method: string,
-    body: unknown,
-    headers: Record<string, string>,
-    signal: AbortSignal,
-  ): Promise<Response> {
-    const initializing = (body as Message | undefined)?.method === 'initialize';
-    const session = headers['mcp-protocol-version'] === undefined && !initializing;
-    return fetch(this.options.url, {
-      method,
-      dispatcher: this.#agent,
-      signal,
-      headers: {
-        ...this.options.headers,
-        accept: 'application/json, text/event-stream',
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-        ...(session && this.#session !== undefined ? { 'mcp-session-id': this.#session } : {}),
-        ...(session && this.#version !== undefined ? { 'mcp-protocol-version': this.#version } : {}),
-        ...headers,
-      },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-  }
-
-  /** Delivers every message of an answer; true when the response to `id` was among them. */
-  async #relay(response: Response, id: Id | undefined): Promise<boolean> {
-    if (response.body === null) return false;
+  /** Delivers every message of an answer. Returns why it holds no response to `id`, or undefined. */
+  async #relay(response: Response, id: Id | undefined): Promise<string | undefined> {
     const isStream = (response.headers.get('content-type') ?? '').startsWith('text/event-stream');
     let answered = false;
-    const take = async (text: string): Promise<void> => {
-      const message = JSON.parse(text) as Message & { id?: Id | null; error?: unknown };
+    const take = async (message: BridgeMessage): Promise<void> => {
       const isAnswer = message.method === undefined;
       // A refusal of the endpoint itself does not know the id.
       const whole = isAnswer && message.id == null && id !== undefined ? { ...message, id } : message;
       if (isAnswer) {
         answered = true;
-        this.#version = negotiated(message) ?? this.#version;
+        const version = (message.result as { protocolVersion?: unknown } | undefined)?.protocolVersion;
+        if (typeof version === 'string') this.#session.speak(version);
       }
       await this.options.deliver(whole);
     };
-    if (!isStream) {
-      const text = await response.text();
-      if (text !== '') await take(text).catch(() => undefined);
-      return answered;
+    if (isStream && response.body !== null) {
+      for await (const data of eventData(response.body)) {
+        const message = messageOf(data);
+        if (message !== undefined) await take(message);
+      }
+      return answered ? undefined : 'the host ended the answer before it was whole';
     }
-    for await (const data of eventData(response.body)) await take(data);
-    return answered;
+    const message = messageOf(await response.text());
+    if (message !== undefined && (message.method !== undefined || 'result' in message || 'error' in message))
+      await take(message);
+    return answered ? undefined : `the host answered with status ${response.status} and no message`;
   }
 
   /** The stream on which a host of the older revisions tells of changes; opened again when it breaks. */
@@ -230,7 +180,7 @@ export class HostLink {
     const { signal } = this.#lifetime;
     while (!signal.aborted) {
       try {
-        const response = await this.#fetch('GET', undefined, {}, signal);
+        const response = await this.#session.listen();
         if (response.status === 405) return;
         if (response.ok) await this.#relay(response, undefined);
         else await response.body?.cancel();
@@ -243,8 +193,14 @@ export class HostLink {
 
   #pause(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const callOff = this.options.clock.after(ms, resolve);
-      this.#lifetime.signal.addEventListener('abort', () => (callOff(), resolve()), { once: true });
+      const { signal } = this.#lifetime;
+      const done = (): void => {
+        callOff();
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const callOff = this.options.clock.after(ms, done);
+      signal.addEventListener('abort', done, { once: true });
     });
   }
 
@@ -259,34 +215,14 @@ export class HostLink {
   }
 }
 
-/** The revision that a message of the current kind claims. */
-function versionOf(message: Message): string | undefined {
-  const meta = message.params?._meta as Record<string, unknown> | undefined;
-  const version = meta?.[VERSION_KEY];
-  return typeof version === 'string' ? version : undefined;
-}
-
-/** The headers that repeat a message of the current kind for routers on the way. */
-function headersOf(message: Message): Record<string, string> {
-  const version = versionOf(message);
-  if (version === undefined || message.method === undefined) return {};
-  const name = message.params?.name ?? message.params?.uri;
-  const named = ['tools/call', 'prompts/get', 'resources/read'].includes(message.method);
-  return {
-    'mcp-protocol-version': version,
-    'mcp-method': message.method,
-    ...(named && typeof name === 'string' ? { 'mcp-name': headerValue(name) } : {}),
-  };
-}
-
-function headerValue(text: string): string {
-  if (/^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/.test(text) && !text.startsWith('=?')) return text;
-  return `=?base64?${Buffer.from(text).toString('base64')}?=`;
-}
-
-function negotiated(message: Message): string | undefined {
-  const version = (message.result as { protocolVersion?: unknown } | undefined)?.protocolVersion;
-  return typeof version === 'string' ? version : undefined;
+/** A message of the host; undefined for anything that is none. */
+function messageOf(text: string): BridgeMessage | undefined {
+  try {
+    const value = JSON.parse(text) as BridgeMessage | null;
+    return typeof value === 'object' && value?.jsonrpc === '2.0' ? value : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function reasonOf(thrown: unknown, url: string): string {

@@ -4,7 +4,11 @@ export async function* eventData(body: AsyncIterable<Uint8Array>): AsyncGenerato
   let rest = '';
   let data: string[] = [];
   for await (const chunk of body) {
-    rest += decoder.decode(chunk, { stream: true });
+    const text = decoder.decode(chunk, { stream: true });
+    const whole = rest.endsWith('\r') || /[\r\n]/.test(text);
+    rest += text;
+    // A large message comes in many pieces, which are not searched again and again.
+    if (!whole) continue;
     // A lone CR at the end may be half of a CRLF: it waits for the next chunk.
     const lines = rest.split(/\r\n|\n|\r(?!$)/);
     rest = lines.pop() ?? '';
