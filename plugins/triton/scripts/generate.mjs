@@ -45,7 +45,11 @@ plugins:
 
 function buf(folder, ...args) {
   const program = join(folderOf('@bufbuild/buf'), 'bin/buf');
-  const { status, error } = spawnSync(process.execPath, [program, ...args], { cwd: folder, stdio: ['ignore', 2, 2], timeout: 120_000 });
+  const { status, error } = spawnSync(process.execPath, [program, ...args], {
+    cwd: folder,
+    stdio: ['ignore', 2, 2],
+    timeout: 120_000,
+  });
   if (error) throw error;
   if (status !== 0) process.exit(status ?? 1);
 }

@@ -15,14 +15,19 @@ describe('addresses', () => {
     expect(parseAddress(url)).toEqual({ target, secure });
   });
 
-  it.each(['', 'triton', 'ftp://a:1', 'grpc://a:99999', 'grpc://a:1/path', 'unix:relative'])('%s is none', (url) => {
-    expect(parseAddress(url)).toBeUndefined();
-  });
+  it.each(['', 'triton', 'ftp://a:1', 'grpc://a:99999', 'grpc://a:1/path', 'unix:relative'])(
+    '%s is none',
+    (url) => {
+      expect(parseAddress(url)).toBeUndefined();
+    },
+  );
 });
 
 describe('the configuration', () => {
   it('may be empty', () => {
-    expect(configSchema.parse({}).endpoints).toMatchObject([{ name: 'default', url: 'grpc://127.0.0.1:8001' }]);
+    expect(configSchema.parse({}).endpoints).toMatchObject([
+      { name: 'default', url: 'grpc://127.0.0.1:8001' },
+    ]);
   });
 
   it.each([

@@ -158,7 +158,9 @@ export function parseAddress(url: string): Address | undefined {
   const unix = /^unix:(?:\/\/)?(\/.+)$/.exec(url);
   if (unix?.[1] !== undefined) return { target: `unix:${unix[1]}`, secure: false };
   const match =
-    /^(?:(grpcs?|https?):\/\/|dns:\/\/\/|dns:|ipv[46]:)?((?:\[[0-9A-Fa-f:.]+\]|[\w.-]+):(\d{1,5}))\/?$/.exec(url);
+    /^(?:(grpcs?|https?):\/\/|dns:\/\/\/|dns:|ipv[46]:)?((?:\[[0-9A-Fa-f:.]+\]|[\w.-]+):(\d{1,5}))\/?$/.exec(
+      url,
+    );
   const [, scheme, authority, port] = match ?? [];
   if (authority === undefined || Number(port) < 1 || Number(port) > 65_535) return undefined;
   return { target: authority, secure: scheme === 'grpcs' || scheme === 'https' };

@@ -25,7 +25,9 @@ function textsOf(request: EmbedRequest): string[] {
   return request.inputs.map((input, index) => {
     if (input.kind?.$case === 'text') return input.kind.value;
     const description = 'the model reads text and not token ids';
-    throw new PluginError('UNSUPPORTED_PARAMETER', `inputs[${index}]: ${description}`, { fields: [{ field: `inputs[${index}]`, description }] });
+    throw new PluginError('UNSUPPORTED_PARAMETER', `inputs[${index}]: ${description}`, {
+      fields: [{ field: `inputs[${index}]`, description }],
+    });
   });
 }
 
@@ -50,10 +52,17 @@ async function embedBatch(
   // A batch goes into the first dimension, whatever the others are.
   const [, ...rest] = shape.text.shape;
   const batched = texts.length > 1 || shape.text.shape[0] === -1;
-  const spec = batched ? { ...shape.text, shape: [texts.length, ...rest.map((size) => (size < 0 ? 1 : size))] } : shape.text;
-  if (!inputs.set(spec, texts)) throw new PluginError('UNSUPPORTED_OPERATION', `input ${shape.text.name} of the model cannot take texts`);
+  const spec = batched
+    ? { ...shape.text, shape: [texts.length, ...rest.map((size) => (size < 0 ? 1 : size))] }
+    : shape.text;
+  if (!inputs.set(spec, texts))
+    throw new PluginError('UNSUPPORTED_OPERATION', `input ${shape.text.name} of the model cannot take texts`);
   const missing = inputs.missing[0];
-  if (missing !== undefined) throw new PluginError('UNSUPPORTED_OPERATION', `the model requires the input ${missing.name}; use its raw tensors`);
+  if (missing !== undefined)
+    throw new PluginError(
+      'UNSUPPORTED_OPERATION',
+      `the model requires the input ${missing.name}; use its raw tensors`,
+    );
   const answer = await place.endpoint.infer(
     {
       model: place.name,
@@ -65,20 +74,31 @@ async function embedBatch(
     },
     wait,
   );
-  const output = answer.outputs.find((candidate) => candidate.name === shape.vector.name) ?? answer.outputs[0];
-  if (output === undefined) throw new PluginError('UPSTREAM_ERROR', `the model answered without the output ${shape.vector.name}`);
+  const output =
+    answer.outputs.find((candidate) => candidate.name === shape.vector.name) ?? answer.outputs[0];
+  if (output === undefined)
+    throw new PluginError('UPSTREAM_ERROR', `the model answered without the output ${shape.vector.name}`);
   const bytes = float32Of(output);
   const length = bytes.length / texts.length;
   const leading = output.shape[0] ?? 1;
   if (length === 0 || length % 4 !== 0 || (texts.length > 1 && leading !== texts.length)) {
-    throw new PluginError('UPSTREAM_ERROR', `the model answered ${texts.length} texts with a tensor of shape [${output.shape.join(', ')}]`);
+    throw new PluginError(
+      'UPSTREAM_ERROR',
+      `the model answered ${texts.length} texts with a tensor of shape [${output.shape.join(', ')}]`,
+    );
   }
   // More than one vector per text, for example one per token, is not an embedding of the text.
   const perText = output.shape.length - (texts.length > 1 || leading === 1 ? 1 : 0);
   if (perText > 1 && output.shape.slice(1, -1).some((size) => size !== 1)) {
-    throw new PluginError('UNSUPPORTED_OPERATION', 'the model answers with several vectors per text; use its raw tensors');
+    throw new PluginError(
+      'UNSUPPORTED_OPERATION',
+      'the model answers with several vectors per text; use its raw tensors',
+    );
   }
-  return texts.map((_, index) => ({ data: bytes.subarray(index * length, (index + 1) * length), truncated: false }));
+  return texts.map((_, index) => ({
+    data: bytes.subarray(index * length, (index + 1) * length),
+    truncated: false,
+  }));
 }
 
 /** Embeds texts in batches as large as the model takes, several on their way at once. */
@@ -98,7 +118,8 @@ export async function embed(
   if (request.dimensions !== undefined && request.dimensions !== dimensionsOf(model.description)) {
     unsupported.note('dimensions', 'the length of the vectors cannot be chosen');
   }
-  if (request.truncate !== undefined) unsupported.note('truncate', 'the model does as it does with inputs that are too long');
+  if (request.truncate !== undefined)
+    unsupported.note('truncate', 'the model does as it does with inputs that are too long');
   unsupported.check();
 
   const size = batchSize(model, shape);
@@ -109,7 +130,9 @@ export async function embed(
   const wait = inferenceWait(context, config);
   const shared = { ...wait, signal: AbortSignal.any([wait.signal, others.signal]) };
   try {
-    const embeddings = await mapBounded(batches, batchesAtOnce, (batch) => embedBatch(model, shape, batch, context, shared));
+    const embeddings = await mapBounded(batches, batchesAtOnce, (batch) =>
+      embedBatch(model, shape, batch, context, shared),
+    );
     catalog.worked(model.place);
     const inputTokens = texts.reduce((sum, text) => sum + estimateTokens(text), 0);
     return EmbedResponse.create({
@@ -119,7 +142,8 @@ export async function embed(
       warnings: unsupported.warnings,
     });
   } catch (error) {
-    if (error instanceof MalformedTensor) throw new PluginError('UPSTREAM_ERROR', error.message, { cause: error });
+    if (error instanceof MalformedTensor)
+      throw new PluginError('UPSTREAM_ERROR', error.message, { cause: error });
     throw await catalog.explain(model.place, error, context.signal);
   } finally {
     others.abort();

@@ -1,4 +1,10 @@
-import { ModelState, ModelState_Phase, type LoadModelRequest, type LoadModelResponse, type Model } from '@outrigger/proto';
+import {
+  ModelState,
+  ModelState_Phase,
+  type LoadModelRequest,
+  type LoadModelResponse,
+  type Model,
+} from '@outrigger/proto';
 import { PluginError, modelNotFound, type CallContext } from '@outrigger/sdk-plugin';
 import { mapBounded } from './bounded.js';
 import type { Catalog, ListedModel } from './catalog/catalog.js';
@@ -10,7 +16,12 @@ import { failureOf } from './server/failure.js';
 
 const describedAtOnce = 8;
 
-async function listed(catalog: Catalog, config: TritonConfig, entry: ListedModel, signal: AbortSignal): Promise<Model> {
+async function listed(
+  catalog: Catalog,
+  config: TritonConfig,
+  entry: ListedModel,
+  signal: AbortSignal,
+): Promise<Model> {
   const { place, state } = entry;
   const ready = state.phase === ModelState_Phase.PHASE_READY;
   // One model that cannot be described does not hide the others.
@@ -19,14 +30,21 @@ async function listed(catalog: Catalog, config: TritonConfig, entry: ListedModel
 }
 
 /** All models of all endpoints. One endpoint that is away does not hide the models of the others. */
-export async function listModels(catalog: Catalog, config: TritonConfig, context: CallContext): Promise<Model[]> {
+export async function listModels(
+  catalog: Catalog,
+  config: TritonConfig,
+  context: CallContext,
+): Promise<Model[]> {
   let failure: unknown;
   const lists = await Promise.all(
     catalog.endpoints.map(async (endpoint) => {
       try {
         return await catalog.list(endpoint, context.signal);
       } catch (error) {
-        context.log.warn('an endpoint does not tell its models', { endpoint: endpoint.name, error: String(error) });
+        context.log.warn('an endpoint does not tell its models', {
+          endpoint: endpoint.name,
+          error: String(error),
+        });
         failure ??= error;
         return undefined;
       }
@@ -34,7 +52,9 @@ export async function listModels(catalog: Catalog, config: TritonConfig, context
   );
   if (lists.every((list) => list === undefined) && failure !== undefined) throw plain(failure);
   const entries = lists.flatMap((list) => list ?? []);
-  const models = await mapBounded(entries, describedAtOnce, (entry) => listed(catalog, config, entry, context.signal));
+  const models = await mapBounded(entries, describedAtOnce, (entry) =>
+    listed(catalog, config, entry, context.signal),
+  );
   if (catalog.endpoints.length === 1) return models;
   // A bare name means a model as long as nobody else has it.
   const names = entries.map((entry) => entry.place.name);
@@ -48,18 +68,30 @@ function plain(error: unknown): unknown {
   if (!(error instanceof ServerError)) return error;
   const { reason, message, retryAfterMs } = failureOf(error);
   const known = reason === 'absent' ? 'UPSTREAM_ERROR' : reason;
-  return new PluginError(known, message, { cause: error, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) });
+  return new PluginError(known, message, {
+    cause: error,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  });
 }
 
 /** One model. */
-export async function getModel(catalog: Catalog, config: TritonConfig, id: string, context: CallContext): Promise<Model> {
+export async function getModel(
+  catalog: Catalog,
+  config: TritonConfig,
+  id: string,
+  context: CallContext,
+): Promise<Model> {
   const place = await catalog.place(id, context.signal);
   const state = await stateOf(catalog, place, context.signal);
   if (state === undefined) throw modelNotFound(id);
   return listed(catalog, config, { place, state }, context.signal);
 }
 
-async function stateOf(catalog: Catalog, place: ModelPlace, signal: AbortSignal): Promise<ModelState | undefined> {
+async function stateOf(
+  catalog: Catalog,
+  place: ModelPlace,
+  signal: AbortSignal,
+): Promise<ModelState | undefined> {
   try {
     return await catalog.state(place, signal);
   } catch (error) {
@@ -71,13 +103,17 @@ async function stateOf(catalog: Catalog, place: ModelPlace, signal: AbortSignal)
 function optionsOf(request: LoadModelRequest): { config: string | undefined } {
   if (request.contextLength !== undefined) {
     const description = 'the server loads a model with the context that its configuration gives';
-    throw new PluginError('UNSUPPORTED_PARAMETER', `context_length: ${description}`, { fields: [{ field: 'context_length', description }] });
+    throw new PluginError('UNSUPPORTED_PARAMETER', `context_length: ${description}`, {
+      fields: [{ field: 'context_length', description }],
+    });
   }
   const { config, ...others } = request.options;
   const stranger = Object.keys(others)[0];
   if (stranger !== undefined) {
     const description = 'the only option is "config": a model configuration to load instead of its own';
-    throw new PluginError('UNSUPPORTED_PARAMETER', `options.${stranger}: ${description}`, { fields: [{ field: `options.${stranger}`, description }] });
+    throw new PluginError('UNSUPPORTED_PARAMETER', `options.${stranger}: ${description}`, {
+      fields: [{ field: `options.${stranger}`, description }],
+    });
   }
   return { config };
 }
@@ -86,10 +122,22 @@ function optionsOf(request: LoadModelRequest): { config: string | undefined } {
 function loadFailure(place: ModelPlace, error: unknown): unknown {
   if (!(error instanceof ServerError)) return error;
   const failure = failureOf(error);
-  if (/failed to poll|not found|no such (file|model)/i.test(error.message) || failure.reason === 'absent') return modelNotFound(place.id);
-  const kept: ReadonlySet<string> = new Set(['OUT_OF_MEMORY', 'UPSTREAM_UNAVAILABLE', 'UPSTREAM_PERMISSION_DENIED', 'UPSTREAM_UNAUTHENTICATED', 'UNSUPPORTED_OPERATION', 'UPSTREAM_TIMEOUT']);
+  if (/failed to poll|not found|no such (file|model)/i.test(error.message) || failure.reason === 'absent')
+    return modelNotFound(place.id);
+  const kept: ReadonlySet<string> = new Set([
+    'OUT_OF_MEMORY',
+    'UPSTREAM_UNAVAILABLE',
+    'UPSTREAM_PERMISSION_DENIED',
+    'UPSTREAM_UNAUTHENTICATED',
+    'UNSUPPORTED_OPERATION',
+    'UPSTREAM_TIMEOUT',
+  ]);
   if (kept.has(failure.reason)) return plain(error);
-  return new PluginError('MODEL_BROKEN', `model ${JSON.stringify(place.id)} cannot be loaded: ${failure.message}`, { cause: error });
+  return new PluginError(
+    'MODEL_BROKEN',
+    `model ${JSON.stringify(place.id)} cannot be loaded: ${failure.message}`,
+    { cause: error },
+  );
 }
 
 /**
@@ -106,7 +154,8 @@ export async function* loadModel(
   const place = await catalog.place(request.model, context.signal);
   const before = await stateOf(catalog, place, context.signal);
   // An index of a remote repository may not list what it can load, so only a known model shows its state.
-  if (before?.phase !== ModelState_Phase.PHASE_READY) yield { state: ModelState.create({ phase: ModelState_Phase.PHASE_LOADING }) };
+  if (before?.phase !== ModelState_Phase.PHASE_READY)
+    yield { state: ModelState.create({ phase: ModelState_Phase.PHASE_LOADING }) };
   try {
     // To Triton a dead process is no reason to load an unchanged model again; after an unload it is.
     if (catalog.isCrashed(place)) await place.endpoint.unload(place.name, context.signal);
@@ -115,13 +164,18 @@ export async function* loadModel(
     catalog.forget(place);
     if (context.signal.aborted) throw error;
     const failure = loadFailure(place, error);
-    if (failure instanceof PluginError && failure.reason === 'MODEL_BROKEN') catalog.loadFailed(place, failure.message);
+    if (failure instanceof PluginError && failure.reason === 'MODEL_BROKEN')
+      catalog.loadFailed(place, failure.message);
     throw failure;
   }
   catalog.forget(place);
   const after = await stateOf(catalog, place, context.signal);
   if (after?.phase === ModelState_Phase.PHASE_READY) yield { state: after };
-  else throw new PluginError('MODEL_BROKEN', `model ${JSON.stringify(place.id)} was loaded and is not ready${after?.reason ? `: ${after.reason}` : ''}`);
+  else
+    throw new PluginError(
+      'MODEL_BROKEN',
+      `model ${JSON.stringify(place.id)} was loaded and is not ready${after?.reason ? `: ${after.reason}` : ''}`,
+    );
 }
 
 /** Begins to unload a model; what runs on it goes on to its end. */

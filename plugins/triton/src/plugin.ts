@@ -1,6 +1,11 @@
 import { readFileSync } from 'node:fs';
 import type { GenerateEvent } from '@outrigger/proto';
-import { PluginError, definePlugin, type ParameterDeclaration, type PluginDefinition } from '@outrigger/sdk-plugin';
+import {
+  PluginError,
+  definePlugin,
+  type ParameterDeclaration,
+  type PluginDefinition,
+} from '@outrigger/sdk-plugin';
 import { Catalog } from './catalog/catalog.js';
 import { configSchema, type TritonConfig } from './config.js';
 import { embed } from './embed.js';
@@ -29,7 +34,8 @@ const parameters: readonly (string | ParameterDeclaration)[] = [
   {
     name: 'sampling_parameters',
     schema: { type: 'object' },
-    description: "Further sampling parameters of vLLM by its own names, for example lora_name or ignore_eos; they win over the common ones.",
+    description:
+      'Further sampling parameters of vLLM by its own names, for example lora_name or ignore_eos; they win over the common ones.',
   },
   {
     name: 'inputs',
@@ -48,7 +54,11 @@ interface Running {
 
 /** Words about the servers, for people. */
 function runtimeOf(running: Running | undefined): string {
-  const words = new Set(running?.catalog.endpoints.flatMap(({ known }) => (known === undefined ? [] : [`${known.name} ${known.version}`])));
+  const words = new Set(
+    running?.catalog.endpoints.flatMap(({ known }) =>
+      known === undefined ? [] : [`${known.name} ${known.version}`],
+    ),
+  );
   return words.size === 0 ? 'KServe v2 (not reached yet)' : [...words].join(', ');
 }
 
@@ -79,8 +89,13 @@ export function tritonPlugin(): PluginDefinition<TritonConfig> {
       const checks = next.catalog.endpoints.map(async (endpoint) => {
         try {
           const { name, dialect } = await endpoint.facts(context.signal);
-          const stranger = dialect.name === 'kserve' && !/kserve/i.test(name) && endpoint.settings.dialect === undefined;
-          return stranger ? [`endpoint ${endpoint.name}: ${JSON.stringify(name)} is not known; it is spoken to in plain KServe v2, without streams`] : [];
+          const stranger =
+            dialect.name === 'kserve' && !/kserve/i.test(name) && endpoint.settings.dialect === undefined;
+          return stranger
+            ? [
+                `endpoint ${endpoint.name}: ${JSON.stringify(name)} is not known; it is spoken to in plain KServe v2, without streams`,
+              ]
+            : [];
         } catch {
           return [`endpoint ${endpoint.name} does not answer yet`];
         }

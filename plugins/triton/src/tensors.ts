@@ -66,9 +66,14 @@ function inputValues(tensor: Tensor, datatype: DataTypeName, field: string): Ten
   const used = lists.filter((list) => tensor[list].length > 0);
   const allowed = listsFor(datatype);
   const [list, second] = used;
-  if (second !== undefined) throw invalid(field, `has values in ${used.map((one) => wireNames[one]).join(' and ')}; use one list`);
+  if (second !== undefined)
+    throw invalid(field, `has values in ${used.map((one) => wireNames[one]).join(' and ')}; use one list`);
   if (list === undefined) return [];
-  if (!allowed.includes(list)) throw invalid(`${field}.${wireNames[list]}`, `values of ${datatype} belong in ${allowed.map((one) => wireNames[one]).join(' or ')}`);
+  if (!allowed.includes(list))
+    throw invalid(
+      `${field}.${wireNames[list]}`,
+      `values of ${datatype} belong in ${allowed.map((one) => wireNames[one]).join(' or ')}`,
+    );
   switch (kindOf(datatype)) {
     case 'boolean':
       return tensor.booleans;
@@ -88,22 +93,34 @@ export function inputOf(tensor: Tensor, description: ModelDescription, index: nu
   const field = `inputs[${index}]`;
   const spec = description.inputs.find((input) => input.name === tensor.name);
   if (spec === undefined && description.inputs.length > 0) {
-    throw invalid(`${field}.name`, `the model has no input ${JSON.stringify(tensor.name)}; it has ${description.inputs.map((input) => input.name).join(', ')}`);
+    throw invalid(
+      `${field}.name`,
+      `the model has no input ${JSON.stringify(tensor.name)}; it has ${description.inputs.map((input) => input.name).join(', ')}`,
+    );
   }
   const datatype = (tensor.datatype === '' ? spec?.datatype : tensor.datatype.toUpperCase()) ?? '';
-  if (!isDataType(datatype)) throw invalid(`${field}.datatype`, datatype === '' ? 'the model does not tell it; give it' : `${datatype} is not an element type`);
+  if (!isDataType(datatype))
+    throw invalid(
+      `${field}.datatype`,
+      datatype === '' ? 'the model does not tell it; give it' : `${datatype} is not an element type`,
+    );
   const values = inputValues(tensor, datatype, field);
   const given = tensor.shape.map(Number);
   const shape = given.length > 0 ? given : (shapeFor(spec?.shape ?? [-1], values.length) ?? []);
   if (given.length === 0 && spec !== undefined && shape.length === 0 && spec.shape.length > 0) {
-    throw invalid(`${field}.shape`, `${values.length} values do not fit [${spec.shape.join(', ')}]; give the shape`);
+    throw invalid(
+      `${field}.shape`,
+      `${values.length} values do not fit [${spec.shape.join(', ')}]; give the shape`,
+    );
   }
   if (shape.some((size) => size < 0)) throw invalid(`${field}.shape`, 'sizes must not be negative');
-  if (countOf(shape) !== values.length) throw invalid(field, `has ${values.length} values for shape [${shape.join(', ')}]`);
+  if (countOf(shape) !== values.length)
+    throw invalid(field, `has ${values.length} values for shape [${shape.join(', ')}]`);
   try {
     encodeRaw(datatype, values);
   } catch (error) {
-    if ((error as { code?: unknown }).code === 'ERR_OUT_OF_RANGE') throw invalid(field, `a value is out of the range of ${datatype}`);
+    if ((error as { code?: unknown }).code === 'ERR_OUT_OF_RANGE')
+      throw invalid(field, `a value is out of the range of ${datatype}`);
     throw error;
   }
   return { name: tensor.name, datatype, shape, values };
@@ -135,7 +152,9 @@ export function tensorOf(output: OutputTensor): Tensor {
     case 'number':
       return { ...tensor, integers: (values as readonly number[]).map(BigInt) };
     case 'bigint':
-      return output.datatype === 'UINT64' ? { ...tensor, unsignedIntegers: values as bigint[] } : { ...tensor, integers: values as bigint[] };
+      return output.datatype === 'UINT64'
+        ? { ...tensor, unsignedIntegers: values as bigint[] }
+        : { ...tensor, integers: values as bigint[] };
     case 'bytes': {
       const bytes = values as readonly Buffer[];
       if (bytes.every(isText)) return { ...tensor, texts: bytes.map((one) => one.toString('utf8')) };
@@ -148,13 +167,19 @@ function parametersOf(parameters: Readonly<Record<string, ParameterValue>>): Rec
   const scalars: Record<string, ParameterScalar> = {};
   for (const [name, { value }] of Object.entries(parameters)) {
     if (value === undefined) throw invalid(`parameters.${name}`, 'has no value');
-    if (name.startsWith('triton_')) throw invalid(`parameters.${name}`, 'names beginning with "triton_" belong to the server');
+    if (name.startsWith('triton_'))
+      throw invalid(`parameters.${name}`, 'names beginning with "triton_" belong to the server');
     scalars[name] = value.value;
   }
   return scalars;
 }
 
-async function infer(catalog: Catalog, config: TritonConfig, request: InferRequest, context: CallContext): Promise<InferResponse> {
+async function infer(
+  catalog: Catalog,
+  config: TritonConfig,
+  request: InferRequest,
+  context: CallContext,
+): Promise<InferResponse> {
   if (request.model === '') throw invalid('model', 'name the model');
   const model = await catalog.open(request.model, context.signal);
   const { place, description } = model;
@@ -170,29 +195,44 @@ async function infer(catalog: Catalog, config: TritonConfig, request: InferReque
   let version = '';
   let bytes = 0;
   try {
-    for await (const list of answersOf(catalog, model, inference, undefined, inferenceWait(context, config))) {
+    for await (const list of answersOf(
+      catalog,
+      model,
+      inference,
+      undefined,
+      inferenceWait(context, config),
+    )) {
       for (const answer of list) {
         version = answer.version;
         bytes += answer.outputs.reduce((sum, output) => sum + (output.raw?.length ?? 0), 0);
         answers.push({ outputs: answer.outputs.map(tensorOf) });
       }
       if (answers.length > mostAnswers || bytes > mostBytes) {
-        throw new PluginError('MESSAGE_TOO_LARGE', `the model answers more than ${mostAnswers} times or ${mostBytes} bytes; ask for less`);
+        throw new PluginError(
+          'MESSAGE_TOO_LARGE',
+          `the model answers more than ${mostAnswers} times or ${mostBytes} bytes; ask for less`,
+        );
       }
     }
   } catch (error) {
-    if (error instanceof MalformedTensor) throw new PluginError('UPSTREAM_ERROR', error.message, { cause: error });
+    if (error instanceof MalformedTensor)
+      throw new PluginError('UPSTREAM_ERROR', error.message, { cause: error });
     throw await catalog.explain(place, error, context.signal);
   }
   catalog.worked(place);
   return { model: place.id, version, answers };
 }
 
-async function describe(catalog: Catalog, request: DescribeRequest, context: CallContext): Promise<DescribeResponse> {
+async function describe(
+  catalog: Catalog,
+  request: DescribeRequest,
+  context: CallContext,
+): Promise<DescribeResponse> {
   if (request.model === '') throw invalid('model', 'name the model');
   const place = await catalog.place(request.model, context.signal);
   const { description } = await catalog.describe(place, context.signal);
-  const specs = (tensors: ModelDescription['inputs']) => tensors.map((spec) => ({ ...spec, shape: spec.shape.map(BigInt) }));
+  const specs = (tensors: ModelDescription['inputs']) =>
+    tensors.map((spec) => ({ ...spec, shape: spec.shape.map(BigInt) }));
   return {
     model: place.id,
     versions: [...description.versions],

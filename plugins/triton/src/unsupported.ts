@@ -30,5 +30,7 @@ export class Unsupported {
 
 /** The error for a field that is wrong; the message names it. */
 export function invalid(field: string, message: string): PluginError {
-  return new PluginError('INVALID_REQUEST', `${field}: ${message}`, { fields: [{ field, description: message }] });
+  return new PluginError('INVALID_REQUEST', `${field}: ${message}`, {
+    fields: [{ field, description: message }],
+  });
 }

@@ -60,9 +60,14 @@ describeWith('mlserver', 'the real MLServer', ({ path }) => {
   it('fails in the middle of a stream with the error, never as if it were complete', async () => {
     let text = '';
     const failing = fold(plugin.start({ model: 'llm', prompt: 'a b FAIL' }), (_, soFar) => (text = soFar));
-    await expect(failing).rejects.toMatchObject({ name: 'PluginError', message: expect.stringContaining('the model failed') as string });
+    await expect(failing).rejects.toMatchObject({
+      name: 'PluginError',
+      message: expect.stringContaining('the model failed'),
+    });
     expect(text).toBe('a b ');
-    await expect(plugin.complete('text', 'refuse')).rejects.toMatchObject({ reason: 'CONTEXT_LENGTH_EXCEEDED' });
+    await expect(plugin.complete('text', 'refuse')).rejects.toMatchObject({
+      reason: 'CONTEXT_LENGTH_EXCEEDED',
+    });
   });
 
   it('keeps paths to itself', async () => {
@@ -94,11 +99,16 @@ describeWith('mlserver', 'the real MLServer', ({ path }) => {
       if (soFar.length > 40) leave.abort();
     });
     await expect(stream).rejects.toBeDefined();
-    await until(async () => ((await plugin.complete('llm', 'cancelled?')).text === '1' ? true : undefined), { what: 'the cancel in the model' });
+    await until(async () => ((await plugin.complete('llm', 'cancelled?')).text === '1' ? true : undefined), {
+      what: 'the cancel in the model',
+    });
   });
 
   it('works in plain KServe v2 as well: one answer per request, typed tensors, models by name', async () => {
-    await using plain = await Plugged.to({ endpoints: [{ url: server.url, dialect: 'kserve' }], models: { ...models, llm: {} } });
+    await using plain = await Plugged.to({
+      endpoints: [{ url: server.url, dialect: 'kserve' }],
+      models: { ...models, llm: {} },
+    });
     expect([...(await plain.models()).keys()].sort()).toEqual(['llm', 'text']);
     expect((await plain.complete('text', 'hello')).text).toBe('You said: hello');
     const unary = await plain.complete('llm', 'one two');

@@ -8,7 +8,9 @@ import { TritonProcess } from './support/triton-process.js';
 import { until } from './support/until.js';
 
 const { PHASE_FAILED, PHASE_LOADING, PHASE_READY, PHASE_UNLOADED } = ModelState_Phase;
-const sampling = (parameters: object) => ({ extensions: { sampling_parameters: JSON.stringify(parameters) } });
+const sampling = (parameters: object) => ({
+  extensions: { sampling_parameters: JSON.stringify(parameters) },
+});
 
 describeWith('tritonserver', 'models of the real Triton', ({ path }) => {
   let triton: TritonProcess;
@@ -29,7 +31,12 @@ describeWith('tritonserver', 'models of the real Triton', ({ path }) => {
   describe('the list', () => {
     it('tells what each model is for, from its tensors', async () => {
       const models = await plugin.models();
-      const abilities = Object.fromEntries([...models].map(([id, { capabilities, extensions }]) => [id, [extensions['shape'], capabilities?.chat, capabilities?.embedding]]));
+      const abilities = Object.fromEntries(
+        [...models].map(([id, { capabilities, extensions }]) => [
+          id,
+          [extensions['shape'], capabilities?.chat, capabilities?.embedding],
+        ]),
+      );
       expect(abilities).toMatchObject({
         llm: ['"vllm"', true, false],
         text: ['"text"', true, false],
@@ -51,7 +58,9 @@ describeWith('tritonserver', 'models of the real Triton', ({ path }) => {
   describe('embeddings', () => {
     it('come in the order of the inputs, in batches as large as the model takes', async () => {
       const executions = async () =>
-        (await plugin.metrics()).samples.find((sample) => sample.name === 'triton_executions_total' && sample.labels['model'] === 'embed')?.value ?? 0;
+        (await plugin.metrics()).samples.find(
+          (sample) => sample.name === 'triton_executions_total' && sample.labels['model'] === 'embed',
+        )?.value ?? 0;
       const before = await executions();
       const texts = Array.from({ length: 20 }, (_, index) => 'a'.repeat(index) + 'b');
       const response = await plugin.embed('embed', texts);
@@ -71,7 +80,10 @@ describeWith('tritonserver', 'models of the real Triton', ({ path }) => {
 
     it('fail as a whole and say why', async () => {
       const texts = [...Array.from({ length: 30 }, () => 'a'), 'poison'];
-      await expect(plugin.embed('embed', texts)).rejects.toMatchObject({ reason: 'INVALID_REQUEST', message: 'this text is poison' });
+      await expect(plugin.embed('embed', texts)).rejects.toMatchObject({
+        reason: 'INVALID_REQUEST',
+        message: 'this text is poison',
+      });
       await expect(plugin.embed('llm', ['a'])).rejects.toMatchObject({ reason: 'UNSUPPORTED_OPERATION' });
       await expect(plugin.embed('embed', [])).rejects.toMatchObject({ reason: 'INVALID_REQUEST' });
       const warned = await plugin.embed('embed', ['a'], { dimensions: 4 });
@@ -81,7 +93,16 @@ describeWith('tritonserver', 'models of the real Triton', ({ path }) => {
 
   describe('raw tensors', () => {
     const tensor = (name: string, values: object) => ({
-      name, datatype: '', shape: [], booleans: [], integers: [], unsignedIntegers: [], numbers: [], texts: [], blobs: [], ...values,
+      name,
+      datatype: '',
+      shape: [],
+      booleans: [],
+      integers: [],
+      unsignedIntegers: [],
+      numbers: [],
+      texts: [],
+      blobs: [],
+      ...values,
     });
     const ask = (...inputs: object[]) => plugin.infer({ model: 'math', inputs, outputs: [], parameters: {} });
 
@@ -99,7 +120,9 @@ describeWith('tritonserver', 'models of the real Triton', ({ path }) => {
       );
       expect(response.answers).toHaveLength(1);
       expect(response.version).toBe('1');
-      const outputs = Object.fromEntries((response.answers[0]?.outputs ?? []).map((output) => [output.name, output]));
+      const outputs = Object.fromEntries(
+        (response.answers[0]?.outputs ?? []).map((output) => [output.name, output]),
+      );
       expect(outputs).toMatchObject({
         booleans_out: { datatype: 'BOOL', shape: [2n], booleans: [false, true] },
         small_out: { integers: [127n, -128n] },
@@ -129,12 +152,21 @@ describeWith('tritonserver', 'models of the real Triton', ({ path }) => {
         [tensor('small', { integers: [1n], datatype: 'INT7' }), 'inputs[0].datatype'],
       ];
       for (const [input, field] of wrong) {
-        await expect(ask(input)).rejects.toMatchObject({ reason: 'INVALID_REQUEST', details: { fields: [{ field }] } });
+        await expect(ask(input)).rejects.toMatchObject({
+          reason: 'INVALID_REQUEST',
+          details: { fields: [{ field }] },
+        });
       }
       // What only the server can know.
-      await expect(ask(tensor('small', { integers: [1n], datatype: 'INT16' }))).rejects.toMatchObject({ reason: 'INVALID_REQUEST' });
-      await expect(plugin.infer({ model: 'math', inputs: [], outputs: ['none'], parameters: {} })).rejects.toMatchObject({ reason: 'INVALID_REQUEST' });
-      await expect(plugin.infer({ model: 'nobody', inputs: [], outputs: [], parameters: {} })).rejects.toMatchObject({ reason: 'MODEL_NOT_FOUND' });
+      await expect(ask(tensor('small', { integers: [1n], datatype: 'INT16' }))).rejects.toMatchObject({
+        reason: 'INVALID_REQUEST',
+      });
+      await expect(
+        plugin.infer({ model: 'math', inputs: [], outputs: ['none'], parameters: {} }),
+      ).rejects.toMatchObject({ reason: 'INVALID_REQUEST' });
+      await expect(
+        plugin.infer({ model: 'nobody', inputs: [], outputs: [], parameters: {} }),
+      ).rejects.toMatchObject({ reason: 'MODEL_NOT_FOUND' });
     });
 
     it('gather the many answers of a model that streams', async () => {
@@ -146,7 +178,9 @@ describeWith('tritonserver', 'models of the real Triton', ({ path }) => {
       const response = await plugin.infer({ model: 'llm', inputs, outputs: [], parameters: {} });
       expect(response.answers.map((answer) => answer.outputs[0]?.texts[0])).toEqual(['a ', 'b ', 'a ', '']);
       const failing = [...inputs.slice(0, 2), tensor('sampling_parameters', { texts: ['{"fail_at":1}'] })];
-      await expect(plugin.infer({ model: 'llm', inputs: failing, outputs: [], parameters: {} })).rejects.toMatchObject({ reason: 'UPSTREAM_ERROR' });
+      await expect(
+        plugin.infer({ model: 'llm', inputs: failing, outputs: [], parameters: {} }),
+      ).rejects.toMatchObject({ reason: 'UPSTREAM_ERROR' });
     });
 
     it('are described', async () => {
@@ -176,7 +210,9 @@ describeWith('tritonserver', 'models of the real Triton', ({ path }) => {
       await expect(plugin.complete('llm', 'x')).rejects.toMatchObject({ reason: 'MODEL_NOT_LOADED' });
       // The stream that was open goes on to its end.
       expect((await running).text).toBe('tick '.repeat(200));
-      await until(async () => ((await phaseOf('llm')) === PHASE_UNLOADED ? true : undefined), { what: 'llm to be unloaded' });
+      await until(async () => ((await phaseOf('llm')) === PHASE_UNLOADED ? true : undefined), {
+        what: 'llm to be unloaded',
+      });
       await expect(plugin.complete('llm', 'x')).rejects.toMatchObject({ reason: 'MODEL_NOT_LOADED' });
       expect(await plugin.load('llm')).toEqual([PHASE_LOADING, PHASE_READY]);
       expect((await plugin.complete('llm', 'x', { sampling: { maxOutputTokens: 1 } })).text).toBe('x ');
@@ -196,10 +232,16 @@ describeWith('tritonserver', 'models of the real Triton', ({ path }) => {
 
     it('of a model that cannot be loaded, which leaves the others alone', async () => {
       const error = await plugin.load('broken').catch((thrown: unknown) => thrown as Error);
-      expect(error).toMatchObject({ reason: 'MODEL_BROKEN', message: expect.stringContaining('weights missing') as string });
+      expect(error).toMatchObject({
+        reason: 'MODEL_BROKEN',
+        message: expect.stringContaining('weights missing'),
+      });
       expect((error as Error).message).not.toMatch(/\/tmp|model\.py|At:/);
       const listed = (await plugin.models()).get('broken');
-      expect(listed?.state).toMatchObject({ phase: PHASE_FAILED, reason: expect.stringContaining('weights missing') as string });
+      expect(listed?.state).toMatchObject({
+        phase: PHASE_FAILED,
+        reason: expect.stringContaining('weights missing'),
+      });
       expect(listed?.state?.reason).not.toMatch(/\/tmp|model\.py/);
       await expect(plugin.complete('broken', 'x')).rejects.toMatchObject({ reason: 'MODEL_BROKEN' });
       expect((await plugin.complete('text', 'still here')).text).toContain('still here');
@@ -207,19 +249,33 @@ describeWith('tritonserver', 'models of the real Triton', ({ path }) => {
 
     it('with a configuration given in the request', async () => {
       await plugin.unload('trt');
-      await until(async () => ((await phaseOf('trt')) === PHASE_UNLOADED ? true : undefined), { what: 'trt to be unloaded' });
-      const config = { backend: 'python', max_batch_size: 0, input: [{ name: 'other', data_type: 'TYPE_INT32', dims: [1] }], output: [{ name: 'o', data_type: 'TYPE_INT32', dims: [1] }] };
+      await until(async () => ((await phaseOf('trt')) === PHASE_UNLOADED ? true : undefined), {
+        what: 'trt to be unloaded',
+      });
+      const config = {
+        backend: 'python',
+        max_batch_size: 0,
+        input: [{ name: 'other', data_type: 'TYPE_INT32', dims: [1] }],
+        output: [{ name: 'o', data_type: 'TYPE_INT32', dims: [1] }],
+      };
       expect(await plugin.load('trt', { config: JSON.stringify(config) })).toContain(PHASE_READY);
       expect((await plugin.describe('trt')).inputs).toMatchObject([{ name: 'other', datatype: 'INT32' }]);
-      await expect(plugin.load('trt', { wings: '2' })).rejects.toMatchObject({ reason: 'UNSUPPORTED_PARAMETER' });
+      await expect(plugin.load('trt', { wings: '2' })).rejects.toMatchObject({
+        reason: 'UNSUPPORTED_PARAMETER',
+      });
     });
 
     it('while a model is slow to load others answer, and requests for it say so', async () => {
       const go = join(triton.repository, 'slow', 'go');
       rmSync(go, { force: true });
       const loading = plugin.load('slow');
-      await until(async () => ((await phaseOf('slow')) === PHASE_LOADING ? true : undefined), { what: 'slow to be loading' });
-      await expect(plugin.complete('slow', 'x')).rejects.toMatchObject({ reason: 'MODEL_LOADING', details: { retryAfterMs: 1_000 } });
+      await until(async () => ((await phaseOf('slow')) === PHASE_LOADING ? true : undefined), {
+        what: 'slow to be loading',
+      });
+      await expect(plugin.complete('slow', 'x')).rejects.toMatchObject({
+        reason: 'MODEL_LOADING',
+        details: { retryAfterMs: 1_000 },
+      });
       expect((await plugin.complete('text', 'quick')).text).toContain('quick');
       writeFileSync(go, '');
       expect(await loading).toEqual([PHASE_LOADING, PHASE_READY]);
@@ -240,8 +296,16 @@ describeWith('tritonserver', 'models of the real Triton', ({ path }) => {
 
     it('in the middle of a stream fails it, never as if it were complete', async () => {
       let text = '';
-      const ask = { model: 'llm', prompt: 'a b', sampling: { maxOutputTokens: 50 }, ...sampling({ crash_at: 6, delay: 0.02 }) };
-      await expect(fold(plugin.start(ask), (_, soFar) => (text = soFar))).rejects.toMatchObject({ name: 'PluginError', reason: 'MODEL_BROKEN' });
+      const ask = {
+        model: 'llm',
+        prompt: 'a b',
+        sampling: { maxOutputTokens: 50 },
+        ...sampling({ crash_at: 6, delay: 0.02 }),
+      };
+      await expect(fold(plugin.start(ask), (_, soFar) => (text = soFar))).rejects.toMatchObject({
+        name: 'PluginError',
+        reason: 'MODEL_BROKEN',
+      });
       expect(text).toBe('a b a b a b ');
       expect(await plugin.load('llm')).toContain(PHASE_READY);
       expect((await plugin.complete('llm', 'x', { sampling: { maxOutputTokens: 1 } })).text).toBe('x ');
@@ -251,10 +315,16 @@ describeWith('tritonserver', 'models of the real Triton', ({ path }) => {
   it('counts what the server has done', async () => {
     const { samples, inFlight } = await plugin.metrics();
     const value = (name: string, labels: Record<string, string>) =>
-      samples.find((sample) => sample.name === name && Object.entries(labels).every(([key, label]) => sample.labels[key] === label))?.value;
+      samples.find(
+        (sample) =>
+          sample.name === name &&
+          Object.entries(labels).every(([key, label]) => sample.labels[key] === label),
+      )?.value;
     expect(value('triton_endpoint_up', { endpoint: 'default' })).toBe(1);
     expect(value('triton_requests_total', { model: 'text', outcome: 'success' })).toBeGreaterThan(0);
-    expect(value('triton_phase_seconds_total', { model: 'embed', phase: 'compute_infer' })).toBeGreaterThan(0);
+    expect(value('triton_phase_seconds_total', { model: 'embed', phase: 'compute_infer' })).toBeGreaterThan(
+      0,
+    );
     expect(inFlight).toBe(0);
   });
 });

@@ -9,23 +9,35 @@ const home = join(import.meta.dirname, '..');
 
 function filesBelow(folder: string): Map<string, string> {
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name));
-  return new Map(files.filter((file) => statSync(file).isFile()).map((file) => [relative(folder, file), readFileSync(file, 'utf8')]));
+  return new Map(
+    files
+      .filter((file) => statSync(file).isFile())
+      .map((file) => [relative(folder, file), readFileSync(file, 'utf8')]),
+  );
 }
 
 describe('generated code', () => {
   it('is what the protos generate', () => {
     const out = mkdtempSync(join(tmpdir(), 'otri-gen-'));
     try {
-      execFileSync(process.execPath, [join(home, 'scripts/generate.mjs'), '--out', out], { stdio: 'pipe', timeout: 100_000 });
+      execFileSync(process.execPath, [join(home, 'scripts/generate.mjs'), '--out', out], {
+        stdio: 'pipe',
+        timeout: 100_000,
+      });
       expect(filesBelow(join(out, 'gen'))).toEqual(filesBelow(join(home, 'src/gen')));
-      expect(readFileSync(join(out, 'descriptor.binpb')).equals(readFileSync(join(home, 'descriptor.binpb')))).toBe(true);
+      expect(
+        readFileSync(join(out, 'descriptor.binpb')).equals(readFileSync(join(home, 'descriptor.binpb'))),
+      ).toBe(true);
     } finally {
       rmSync(out, { recursive: true, force: true });
     }
   }, 120_000);
 
   it('comes from protos that are written as the contract is', () => {
-    execFileSync(process.execPath, [join(home, 'scripts/generate.mjs'), '--lint'], { stdio: 'pipe', timeout: 100_000 });
+    execFileSync(process.execPath, [join(home, 'scripts/generate.mjs'), '--lint'], {
+      stdio: 'pipe',
+      timeout: 100_000,
+    });
   }, 120_000);
 });
 
@@ -64,8 +76,16 @@ describeWith('tritonclient', 'our words for the protocol', ({ path }) => {
     try {
       const set = join(out, 'ours.binpb');
       const buf = join(home, '../../node_modules/@bufbuild/buf/bin/buf');
-      execFileSync(process.execPath, [buf, 'build', join(home, 'proto/third_party'), '--as-file-descriptor-set', '-o', set], { stdio: 'pipe', timeout: 60_000 });
-      const said = execFileSync(path, ['-c', compare], { input: readFileSync(set), encoding: 'utf8', timeout: 60_000 });
+      execFileSync(
+        process.execPath,
+        [buf, 'build', join(home, 'proto/third_party'), '--as-file-descriptor-set', '-o', set],
+        { stdio: 'pipe', timeout: 60_000 },
+      );
+      const said = execFileSync(path, ['-c', compare], {
+        input: readFileSync(set),
+        encoding: 'utf8',
+        timeout: 60_000,
+      });
       expect(said).toMatch(/^1\d\d \[\]\n$/);
     } finally {
       rmSync(out, { recursive: true, force: true });

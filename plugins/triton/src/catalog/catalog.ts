@@ -87,7 +87,10 @@ export class Catalog {
     if (holder === undefined) throw modelNotFound(id);
     if (other === undefined) return this.#placeOn(holder, id);
     const ids = holders.map((endpoint) => JSON.stringify(`${endpoint.name}/${id}`)).join(' or ');
-    throw new PluginError('MODEL_NOT_FOUND', `several endpoints have a model ${JSON.stringify(id)}; ask for ${ids}`);
+    throw new PluginError(
+      'MODEL_NOT_FOUND',
+      `several endpoints have a model ${JSON.stringify(id)}; ask for ${ids}`,
+    );
   }
 
   #placeOn(endpoint: Endpoint, name: string): ModelPlace {
@@ -133,7 +136,9 @@ export class Catalog {
     const index = await place.endpoint.index(signal);
     if (index === undefined) {
       const ready = await place.endpoint.ready(place.name, place.settings.version ?? '', signal);
-      return ready ? stateOfModel([{ name: place.name, version: '', state: 'READY', reason: '' }]) : undefined;
+      return ready
+        ? stateOfModel([{ name: place.name, version: '', state: 'READY', reason: '' }])
+        : undefined;
     }
     const entries = index.filter((entry) => entry.name === place.name);
     return entries.length === 0 ? undefined : this.#corrected(place, stateOfModel(entries));
@@ -175,7 +180,11 @@ export class Catalog {
   }
 
   /** Runs work on a model; its errors become PluginErrors that name the cause. */
-  async attempt<Result>(place: ModelPlace, signal: AbortSignal, work: () => Promise<Result>): Promise<Result> {
+  async attempt<Result>(
+    place: ModelPlace,
+    signal: AbortSignal,
+    work: () => Promise<Result>,
+  ): Promise<Result> {
     try {
       const result = await work();
       this.worked(place);
@@ -189,7 +198,10 @@ export class Catalog {
   async explain(place: ModelPlace, error: unknown, signal: AbortSignal): Promise<unknown> {
     if (!(error instanceof ServerError)) return error;
     // Whoever left wants no explanation; the SDK knows why it aborted.
-    if (signal.aborted) return signal.reason instanceof Error ? signal.reason : new PluginError('CANCELLED', 'the caller has left');
+    if (signal.aborted)
+      return signal.reason instanceof Error
+        ? signal.reason
+        : new PluginError('CANCELLED', 'the caller has left');
     const failure = failureOf(error);
     if (failure.reason === 'absent') return this.#absence(place, failure.message, signal);
     // Whatever was believed of the model may be what was wrong.
@@ -213,7 +225,9 @@ export class Catalog {
     try {
       state = await this.state(place, signal);
     } catch (error) {
-      return error instanceof ServerError && failureOf(error).reason === 'absent' ? modelNotFound(place.id) : this.explain(place, error, signal);
+      return error instanceof ServerError && failureOf(error).reason === 'absent'
+        ? modelNotFound(place.id)
+        : this.explain(place, error, signal);
     }
     switch (state?.phase) {
       case undefined:
@@ -229,8 +243,13 @@ export class Catalog {
       case ModelState_Phase.PHASE_READY:
         // It became ready since the server said no, unless a version was asked for that is not there.
         return place.settings.version === undefined
-          ? new PluginError('MODEL_LOADING', `model ${name} has only just become ready`, { retryAfterMs: 100 })
-          : new PluginError('MODEL_NOT_FOUND', `model ${name} has no version ${JSON.stringify(place.settings.version)}`);
+          ? new PluginError('MODEL_LOADING', `model ${name} has only just become ready`, {
+              retryAfterMs: 100,
+            })
+          : new PluginError(
+              'MODEL_NOT_FOUND',
+              `model ${name} has no version ${JSON.stringify(place.settings.version)}`,
+            );
       default:
         return new PluginError('MODEL_NOT_LOADED', `model ${name} cannot be used: ${message}`);
     }

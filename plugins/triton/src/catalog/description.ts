@@ -47,7 +47,8 @@ export async function describe(place: ModelPlace, signal: AbortSignal): Promise<
       datatype: tensor.datatype,
       shape: tensor.shape.map(Number),
       // Without a configuration nothing is known to be required.
-      optional: config === undefined ? !/text|prompt/i.test(tensor.name) : (optional.get(tensor.name) ?? false),
+      optional:
+        config === undefined ? !/text|prompt/i.test(tensor.name) : (optional.get(tensor.name) ?? false),
     }));
   const parameters: Record<string, string> = {};
   for (const [key, value] of Object.entries(config?.parameters ?? {})) parameters[key] = value.stringValue;
@@ -64,7 +65,10 @@ export async function describe(place: ModelPlace, signal: AbortSignal): Promise<
     inputs: tensors.inputs,
     outputs: tensors.outputs,
     maxBatchSize,
-    decoupled: settings.decoupled ?? config?.modelTransactionPolicy?.decoupled ?? (config === undefined ? undefined : false),
+    decoupled:
+      settings.decoupled ??
+      config?.modelTransactionPolicy?.decoupled ??
+      (config === undefined ? undefined : false),
     parameters,
     shape: shapeOf(tensors, settings),
   };

@@ -47,7 +47,8 @@ export function modelOf(
     contextLength: settings.contextLength,
     maxOutputTokens: settings.maxOutputTokens,
     embeddingDimensions: description === undefined ? undefined : dimensionsOf(description),
-    weights: description === undefined ? undefined : { family: '', format: description.platform, quantization: '' },
+    weights:
+      description === undefined ? undefined : { family: '', format: description.platform, quantization: '' },
     state: state.phase === ModelState_Phase.PHASE_UNSPECIFIED && state.reason === '' ? undefined : state,
     extensions,
   });

@@ -25,20 +25,37 @@ export interface ModelTensors {
 
 /** A model's shape with the tensors that carry text and vectors. */
 export type Shape =
-  | { readonly kind: 'vllm' | 'tensorrt-llm' | 'text'; readonly text: TensorSpec; readonly answer: TensorSpec }
+  | {
+      readonly kind: 'vllm' | 'tensorrt-llm' | 'text';
+      readonly text: TensorSpec;
+      readonly answer: TensorSpec;
+    }
   | { readonly kind: 'embedding'; readonly text: TensorSpec; readonly vector: TensorSpec }
   | { readonly kind: 'raw'; /** Why nothing better was found. */ readonly why: string };
 
 const floats: ReadonlySet<string> = new Set(['FP16', 'BF16', 'FP32', 'FP64'] satisfies DataTypeName[]);
 const textNames = ['text_input', 'text', 'prompt', 'input', 'inputs', 'query', 'input_text', 'args'];
-const answerNames = ['text_output', 'text', 'output', 'generated_text', 'response', 'completion', 'answer', 'output_text'];
+const answerNames = [
+  'text_output',
+  'text',
+  'output',
+  'generated_text',
+  'response',
+  'completion',
+  'answer',
+  'output_text',
+];
 const vectorNames = ['embedding', 'embeddings', 'sentence_embedding', 'vector', 'output'];
 
 const named = (specs: readonly TensorSpec[], name: string) =>
   specs.find((spec) => spec.name.toLowerCase() === name.toLowerCase());
 
 /** The tensor of a role: declared by name, else one of the usual names, else the only one there is. */
-function pick(specs: readonly TensorSpec[], declared: string | undefined, usual: readonly string[]): TensorSpec | undefined {
+function pick(
+  specs: readonly TensorSpec[],
+  declared: string | undefined,
+  usual: readonly string[],
+): TensorSpec | undefined {
   if (declared !== undefined) return specs.find((spec) => spec.name === declared);
   for (const name of usual) {
     const spec = named(specs, name);
@@ -76,7 +93,8 @@ function saysEmbedding(tensors: ModelTensors, vector: TensorSpec): boolean {
   return tensors.outputs.length === 1 && required.length === 1 && length >= 8 && vector.shape.length <= 2;
 }
 
-const has = (tensors: ModelTensors, ...names: string[]) => names.some((name) => named(tensors.inputs, name) !== undefined);
+const has = (tensors: ModelTensors, ...names: string[]) =>
+  names.some((name) => named(tensors.inputs, name) !== undefined);
 
 /** Tensors to assume for a declared shape when the server does not describe the model. */
 function assumed(name: string, datatype: DataTypeName): TensorSpec {
@@ -92,18 +110,27 @@ export function shapeOf(tensors: ModelTensors, settings: ModelSettings): Shape {
   const declared = settings.shape;
   if (declared === 'raw') return { kind: 'raw', why: 'declared in the configuration' };
   const described = tensors.inputs.length > 0;
-  const text = described ? textOf(tensors, settings) : assumed(settings.tensors['text_input'] ?? 'text_input', 'BYTES');
+  const text = described
+    ? textOf(tensors, settings)
+    : assumed(settings.tensors['text_input'] ?? 'text_input', 'BYTES');
   if (!described && declared === undefined) {
-    return { kind: 'raw', why: 'the server does not describe its tensors; declare `shape` in the configuration' };
+    return {
+      kind: 'raw',
+      why: 'the server does not describe its tensors; declare `shape` in the configuration',
+    };
   }
   if (text === undefined) return { kind: 'raw', why: 'it has no text input (BYTES)' };
 
   if (declared === undefined || declared === 'embedding') {
-    const vector = tensors.outputs.length > 0 ? vectorOf(tensors, settings) : assumed(settings.tensors['embedding'] ?? 'embedding', 'FP32');
+    const vector =
+      tensors.outputs.length > 0
+        ? vectorOf(tensors, settings)
+        : assumed(settings.tensors['embedding'] ?? 'embedding', 'FP32');
     if (vector !== undefined && (declared === 'embedding' || saysEmbedding(tensors, vector))) {
       return { kind: 'embedding', text, vector };
     }
-    if (declared === 'embedding') return { kind: 'raw', why: 'it is declared an embedding model and has no vector output' };
+    if (declared === 'embedding')
+      return { kind: 'raw', why: 'it is declared an embedding model and has no vector output' };
   }
   const outputs = tensors.outputs.filter(isBytes);
   const answer =
@@ -114,10 +141,16 @@ export function shapeOf(tensors: ModelTensors, settings: ModelSettings): Shape {
   if (declared !== undefined) return { kind: declared, text, answer };
   if (has(tensors, 'sampling_parameters')) return { kind: 'vllm', text, answer };
   const required = tensors.inputs.filter((input) => !input.optional && input !== text);
-  if (has(tensors, 'max_tokens', 'sampling_param_max_tokens') && has(tensors, 'bad_words', 'stop_words', 'end_id', 'beam_width', 'sampling_param_beam_width')) {
+  if (
+    has(tensors, 'max_tokens', 'sampling_param_max_tokens') &&
+    has(tensors, 'bad_words', 'stop_words', 'end_id', 'beam_width', 'sampling_param_beam_width')
+  ) {
     return { kind: 'tensorrt-llm', text, answer };
   }
-  const strange = required.find((input) => !/token|temperature|top_|seed|penalty|stop|stream|length/i.test(input.name));
-  if (strange !== undefined) return { kind: 'raw', why: `it requires the input ${JSON.stringify(strange.name)}` };
+  const strange = required.find(
+    (input) => !/token|temperature|top_|seed|penalty|stop|stream|length/i.test(input.name),
+  );
+  if (strange !== undefined)
+    return { kind: 'raw', why: `it requires the input ${JSON.stringify(strange.name)}` };
   return { kind: 'text', text, answer };
 }

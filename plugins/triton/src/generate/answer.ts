@@ -72,7 +72,9 @@ export class AnswerReader {
 
   /** The last events: what was held back, why it ended, and what it cost. */
   end(): GenerateEvent[] {
-    const events = this.stopped ? [] : [...this.#speak(this.#decoder.end()), ...this.#spokenEvent(this.#filter.flush())];
+    const events = this.stopped
+      ? []
+      : [...this.#speak(this.#decoder.end()), ...this.#spokenEvent(this.#filter.flush())];
     return [...events, this.#finish(), this.#usage()];
   }
 
@@ -136,7 +138,12 @@ export class AnswerReader {
   #usage(): GenerateEvent {
     const estimated = this.#inputTokens === undefined || this.#outputTokens === undefined;
     // A model that streams sends about a token at a time.
-    const outputTokens = this.#outputTokens ?? (this.#pieces > 1 ? this.#pieces : estimateTokens(this.#spoken));
-    return usage({ inputTokens: this.#inputTokens ?? estimateTokens(this.#rules.prompt), outputTokens, estimated });
+    const outputTokens =
+      this.#outputTokens ?? (this.#pieces > 1 ? this.#pieces : estimateTokens(this.#spoken));
+    return usage({
+      inputTokens: this.#inputTokens ?? estimateTokens(this.#rules.prompt),
+      outputTokens,
+      estimated,
+    });
   }
 }

@@ -26,7 +26,8 @@ export function uniqueId(context: CallContext): string {
 function textShape(model: DescribedModel): TextShape {
   const { shape } = model.description;
   const name = JSON.stringify(model.place.id);
-  if (shape.kind === 'embedding') throw new PluginError('UNSUPPORTED_OPERATION', `model ${name} embeds and does not generate`);
+  if (shape.kind === 'embedding')
+    throw new PluginError('UNSUPPORTED_OPERATION', `model ${name} embeds and does not generate`);
   if (shape.kind === 'raw') {
     throw new PluginError('UNSUPPORTED_OPERATION', `model ${name} takes raw tensors only: ${shape.why}`);
   }
@@ -56,14 +57,38 @@ export async function* answersOf(
 const processBackends: ReadonlySet<string> = new Set(['python', 'vllm']);
 
 /** Asks a model for one token, to see whether its process lives; the catalog notices when it does not. */
-async function askForOneToken(catalog: Catalog, config: TritonConfig, model: DescribedModel, shape: TextShape): Promise<void> {
+async function askForOneToken(
+  catalog: Catalog,
+  config: TritonConfig,
+  model: DescribedModel,
+  shape: TextShape,
+): Promise<void> {
   const { place, description } = model;
   if (!processBackends.has(description.platform)) return;
   const request = GenerateRequest.fromPartial({ prompt: '.', sampling: { maxOutputTokens: 1 } });
   const unsupported = new Unsupported(undefined);
-  const { inputs } = planOf({ request, shape, description, settings: place.settings, prompt: '.', stop: [], stream: false, unsupported });
-  const wait = { signal: AbortSignal.timeout(config.metadataTimeoutMs), deadline: Date.now() + config.metadataTimeoutMs };
-  const inference = { model: place.name, version: place.settings.version ?? '', id: randomUUID(), inputs, outputs: [], parameters: {} };
+  const { inputs } = planOf({
+    request,
+    shape,
+    description,
+    settings: place.settings,
+    prompt: '.',
+    stop: [],
+    stream: false,
+    unsupported,
+  });
+  const wait = {
+    signal: AbortSignal.timeout(config.metadataTimeoutMs),
+    deadline: Date.now() + config.metadataTimeoutMs,
+  };
+  const inference = {
+    model: place.name,
+    version: place.settings.version ?? '',
+    id: randomUUID(),
+    inputs,
+    outputs: [],
+    parameters: {},
+  };
   try {
     for await (const _ of place.endpoint.inferStream(inference, wait)) break;
   } catch (error) {
@@ -85,7 +110,9 @@ export async function* generate(
   const template = templateOf(place.settings, description, config);
   const chat = request.prompt === undefined;
   const prompt = request.prompt ?? promptOf(request.messages, template);
-  const stop = [...new Set([...(request.sampling?.stop ?? []), ...place.settings.stop])].filter((sequence) => sequence !== '');
+  const stop = [...new Set([...(request.sampling?.stop ?? []), ...place.settings.stop])].filter(
+    (sequence) => sequence !== '',
+  );
   const turnEnds = chat ? template.stop : [];
   const plan = planOf({
     request,
@@ -108,7 +135,14 @@ export async function* generate(
     turnEnds,
   });
   const id = uniqueId(context);
-  const inference = { model: place.name, version: place.settings.version ?? '', id, inputs: plan.inputs, outputs: [], parameters: {} };
+  const inference = {
+    model: place.name,
+    version: place.settings.version ?? '',
+    id,
+    inputs: plan.inputs,
+    outputs: [],
+    parameters: {},
+  };
   // Nothing is said before the model has begun: until then another instance may still take the request.
   const opening = [
     head({ responseId: id, model: place.id }),
@@ -129,7 +163,8 @@ export async function* generate(
       if (reader.stopped) break;
     }
   } catch (error) {
-    if (error instanceof MalformedTensor) throw new PluginError('UPSTREAM_ERROR', error.message, { cause: error });
+    if (error instanceof MalformedTensor)
+      throw new PluginError('UPSTREAM_ERROR', error.message, { cause: error });
     throw await catalog.explain(place, error, context.signal);
   }
   catalog.worked(place);

@@ -32,11 +32,17 @@ export function typed(datatype: string, values: readonly LooseValue[]): TensorVa
     case 'boolean':
       return values.every((value) => typeof value === 'boolean') ? values : undefined;
     case 'float':
-      return values.every((value) => typeof value === 'number' || typeof value === 'bigint') ? values.map(Number) : undefined;
+      return values.every((value) => typeof value === 'number' || typeof value === 'bigint')
+        ? values.map(Number)
+        : undefined;
     case 'number':
-      return values.every((value) => typeof value !== 'string' && Number.isInteger(Number(value))) ? values.map(Number) : undefined;
+      return values.every((value) => typeof value !== 'string' && Number.isInteger(Number(value)))
+        ? values.map(Number)
+        : undefined;
     case 'bigint':
-      return values.every((value) => typeof value === 'bigint' || (typeof value === 'number' && Number.isInteger(value)))
+      return values.every(
+        (value) => typeof value === 'bigint' || (typeof value === 'number' && Number.isInteger(value)),
+      )
         ? values.map((value) => BigInt(value))
         : undefined;
   }
@@ -81,7 +87,10 @@ export class InputSet {
       const spec = this.find([name]);
       if (spec === undefined) {
         const known = this.#description.inputs.map((input) => input.name).join(', ');
-        throw invalid(`${field}.${name}`, `the model has no such input; it has ${known || 'none that it tells of'}`);
+        throw invalid(
+          `${field}.${name}`,
+          `the model has no such input; it has ${known || 'none that it tells of'}`,
+        );
       }
       const values = (Array.isArray(value) ? value.flat(Infinity) : [value]) as LooseValue[];
       const plain = values.every((one) => ['string', 'number', 'boolean'].includes(typeof one));

@@ -37,7 +37,8 @@ function objectOf(request: GenerateRequest, name: string): Record<string, unknow
   if (text === undefined) return {};
   try {
     const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+      return value as Record<string, unknown>;
   } catch {
     // Refused below.
   }
@@ -53,9 +54,11 @@ function noteBeyond(request: GenerateRequest, unsupported: Unsupported): void {
   if (request.reasoning !== undefined) unsupported.note('reasoning_effort', text);
   if (request.suffix !== '') unsupported.note('suffix', 'the model cannot fill a gap');
   if ((sampling?.candidates ?? 1) > 1) unsupported.note('n', 'the model gives one answer');
-  if (sampling?.topLogprobs !== undefined) unsupported.note('logprobs', 'the model does not tell probabilities');
+  if (sampling?.topLogprobs !== undefined)
+    unsupported.note('logprobs', 'the model does not tell probabilities');
   if (sampling?.typicalP !== undefined) unsupported.note('typical_p', 'the model does not know it');
-  if (Object.keys(sampling?.logitBias ?? {}).length > 0) unsupported.note('logit_bias', 'the model does not know it');
+  if (Object.keys(sampling?.logitBias ?? {}).length > 0)
+    unsupported.note('logit_bias', 'the model does not know it');
 }
 
 /** The sampling parameters by their usual names. */
@@ -76,7 +79,10 @@ function samplingOf(request: GenerateRequest): [name: string, value: number | bi
 
 /** JSON of flat settings; 64-bit seeds keep their digits. */
 function jsonOf(entries: ReadonlyMap<string, unknown>): string {
-  const fields = [...entries].map(([key, value]) => `${JSON.stringify(key)}:${typeof value === 'bigint' ? value.toString() : JSON.stringify(value)}`);
+  const fields = [...entries].map(
+    ([key, value]) =>
+      `${JSON.stringify(key)}:${typeof value === 'bigint' ? value.toString() : JSON.stringify(value)}`,
+  );
   return `{${fields.join(',')}}`;
 }
 
@@ -100,18 +106,26 @@ function vllmInputs(source: PlanSource, inputs: InputSet): void {
   const kind = request.outputFormat?.kind?.$case;
   if (kind === 'json') sampling.set('structured_outputs', JSON.stringify({ json_object: true }));
   if (kind === 'jsonSchema') sampling.set('structured_outputs', JSON.stringify({ json: schemaOf(request) }));
-  for (const [key, value] of Object.entries(objectOf(request, 'sampling_parameters'))) sampling.set(key, value);
+  for (const [key, value] of Object.entries(objectOf(request, 'sampling_parameters')))
+    sampling.set(key, value);
   if (sampling.size > 0 && !inputs.offer(['sampling_parameters'], jsonOf(sampling))) {
-    for (const name of sampling.keys()) source.unsupported.note(name, 'the model has no input for sampling parameters');
+    for (const name of sampling.keys())
+      source.unsupported.note(name, 'the model has no input for sampling parameters');
   }
   // Unless told otherwise the backend repeats the prompt before an answer that is not streamed.
   const excludes = inputs.offer(['exclude_input_in_output'], true);
   inputs.offer(['stream'], source.stream || !excludes);
-  for (const wanted of ['return_finish_reason', 'return_num_input_tokens', 'return_num_output_tokens']) inputs.offer([wanted], true);
+  for (const wanted of ['return_finish_reason', 'return_num_input_tokens', 'return_num_output_tokens'])
+    inputs.offer([wanted], true);
 }
 
 const alternatives = (name: string): string[] => [name, `sampling_param_${name}`];
-const limitNames = [...alternatives('max_tokens'), 'max_new_tokens', 'max_output_tokens', 'request_output_len'];
+const limitNames = [
+  ...alternatives('max_tokens'),
+  'max_new_tokens',
+  'max_output_tokens',
+  'request_output_len',
+];
 const stopNames = ['stop_words', 'stop', 'stop_sequences', 'sampling_param_stop'];
 const fallbackLimit = 1_024;
 
@@ -123,8 +137,10 @@ function boundInputs(source: PlanSource, inputs: InputSet): void {
   }
   const limit = request.sampling?.maxOutputTokens ?? settings.maxOutputTokens;
   const limitInput = inputs.find(limitNames);
-  if (limitInput !== undefined && (limit !== undefined || !limitInput.optional)) inputs.set(limitInput, [limit ?? fallbackLimit]);
-  else if (request.sampling?.maxOutputTokens !== undefined) unsupported.note('max_tokens', 'the model has no input for it');
+  if (limitInput !== undefined && (limit !== undefined || !limitInput.optional))
+    inputs.set(limitInput, [limit ?? fallbackLimit]);
+  else if (request.sampling?.maxOutputTokens !== undefined)
+    unsupported.note('max_tokens', 'the model has no input for it');
   // Where the model takes none, or not so many, the plugin ends the answer itself.
   if (stop.length > 0) inputs.offer(stopNames, ...stop);
   inputs.offer(['exclude_input_in_output', 'sampling_param_exclude_input_from_output'], true);
@@ -151,16 +167,23 @@ export function planOf(source: PlanSource): Plan {
   noteBeyond(request, unsupported);
   const inputs = new InputSet(description);
   if (!inputs.set(shape.text, [source.prompt])) {
-    throw new PluginError('UNSUPPORTED_OPERATION', `input ${shape.text.name} of the model cannot take one text`);
+    throw new PluginError(
+      'UNSUPPORTED_OPERATION',
+      `input ${shape.text.name} of the model cannot take one text`,
+    );
   }
   if (shape.kind === 'vllm') vllmInputs(source, inputs);
   else boundInputs(source, inputs);
   inputs.setNamed(objectOf(request, 'inputs'), 'inputs');
   for (const spec of inputs.missing) {
     // Lists of words may be empty, which Triton writes as one empty word.
-    const empty: LooseValue[] | undefined = /words/.test(spec.name) && spec.datatype === 'BYTES' ? [''] : undefined;
+    const empty: LooseValue[] | undefined =
+      /words/.test(spec.name) && spec.datatype === 'BYTES' ? [''] : undefined;
     if (empty === undefined || !inputs.set(spec, empty)) {
-      throw invalid('inputs', `the model requires ${spec.name} (${spec.datatype} [${spec.shape.join(', ')}]); give it here`);
+      throw invalid(
+        'inputs',
+        `the model requires ${spec.name} (${spec.datatype} [${spec.shape.join(', ')}]); give it here`,
+      );
     }
   }
   return { inputs: inputs.tensors, text: shape.answer.name };

@@ -8,7 +8,12 @@ import { templateOf } from './templates.js';
 const say = (role: Role, text: string, more: object = {}) =>
   Message.fromPartial({ role, parts: [{ kind: { $case: 'text', value: { text } } }], ...more });
 const { ROLE_ASSISTANT, ROLE_SYSTEM, ROLE_USER } = Role;
-const talk = [say(ROLE_SYSTEM, 'Be brief.'), say(ROLE_USER, 'Hi'), say(ROLE_ASSISTANT, 'Hello'), say(ROLE_USER, 'Bye')];
+const talk = [
+  say(ROLE_SYSTEM, 'Be brief.'),
+  say(ROLE_USER, 'Hi'),
+  say(ROLE_ASSISTANT, 'Hello'),
+  say(ROLE_USER, 'Bye'),
+];
 
 function rendered(template: unknown, messages: readonly Message[]): string {
   const config = configSchema.parse({ template });
@@ -30,7 +35,10 @@ describe('built-in templates', () => {
   });
 
   it.each(Object.keys(expected))('%s continues an assistant message', (name) => {
-    const prompt = rendered(name, [say(ROLE_USER, 'Count'), say(ROLE_ASSISTANT, 'One, two,', { prefill: true })]);
+    const prompt = rendered(name, [
+      say(ROLE_USER, 'Count'),
+      say(ROLE_ASSISTANT, 'One, two,', { prefill: true }),
+    ]);
     expect(prompt.endsWith('One, two,')).toBe(true);
     expect(prompt).toContain('Count');
   });
@@ -38,7 +46,8 @@ describe('built-in templates', () => {
 
 describe('templates of the configuration', () => {
   it('are Jinja', () => {
-    const jinja = '{{ bos_token }}{% for m in messages %}[{{ m.role }}|{{ m.content }}]{% endfor %}{% if add_generation_prompt %}>{% endif %}';
+    const jinja =
+      '{{ bos_token }}{% for m in messages %}[{{ m.role }}|{{ m.content }}]{% endfor %}{% if add_generation_prompt %}>{% endif %}';
     expect(rendered({ jinja, bosToken: '<s>' }, [say(ROLE_USER, 'Hi')])).toBe('<s>[user|Hi]>');
   });
 

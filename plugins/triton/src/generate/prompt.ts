@@ -50,10 +50,15 @@ function textOf(parts: readonly Part[], field: string): string {
       case 'media': {
         const at = `${field}.parts[${index}]`;
         const description = 'the model reads text only';
-        throw new PluginError('UNSUPPORTED_PARAMETER', `${at}: ${description}`, { fields: [{ field: at, description }] });
+        throw new PluginError('UNSUPPORTED_PARAMETER', `${at}: ${description}`, {
+          fields: [{ field: at, description }],
+        });
       }
       case 'opaque':
-        throw invalid(`${field}.parts[${index}]`, `a block of the kind ${JSON.stringify(kind.value.type)} cannot be put into a prompt`);
+        throw invalid(
+          `${field}.parts[${index}]`,
+          `a block of the kind ${JSON.stringify(kind.value.type)} cannot be put into a prompt`,
+        );
       // Earlier reasoning is not repeated to a model.
       case 'reasoning':
       case undefined:
@@ -82,7 +87,11 @@ function templateMessage(message: Message, index: number): TemplateMessage {
   };
 }
 
-function render(template: ChatTemplate, messages: readonly TemplateMessage[], addGenerationPrompt: boolean): string {
+function render(
+  template: ChatTemplate,
+  messages: readonly TemplateMessage[],
+  addGenerationPrompt: boolean,
+): string {
   try {
     return template.template.render({
       messages: [...messages],
@@ -92,7 +101,10 @@ function render(template: ChatTemplate, messages: readonly TemplateMessage[], ad
     });
   } catch (error) {
     // Templates refuse with raise_exception, for example two user turns in a row.
-    throw invalid('messages', `the chat template of the model refuses them: ${error instanceof Error ? error.message : String(error)}`);
+    throw invalid(
+      'messages',
+      `the chat template of the model refuses them: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
 }
 
@@ -108,6 +120,7 @@ export function promptOf(messages: readonly Message[], template: ChatTemplate): 
   last.content = mark;
   const rendered = render(template, all, false);
   const at = rendered.lastIndexOf(mark);
-  if (at < 0) throw invalid('messages', 'the chat template of the model cannot continue an assistant message');
+  if (at < 0)
+    throw invalid('messages', 'the chat template of the model cannot continue an assistant message');
   return rendered.slice(0, at) + content;
 }

@@ -16,7 +16,10 @@ it('finds a sequence that comes in pieces and passes on what is before it', () =
 
 it('cuts as if the text had come whole, however it is split', () => {
   const letters = fc.string({ unit: fc.constantFrom('a', 'b'), maxLength: 24 });
-  const stops = fc.array(fc.string({ unit: fc.constantFrom('a', 'b'), minLength: 2, maxLength: 4 }), { minLength: 1, maxLength: 3 });
+  const stops = fc.array(fc.string({ unit: fc.constantFrom('a', 'b'), minLength: 2, maxLength: 4 }), {
+    minLength: 1,
+    maxLength: 3,
+  });
   fc.assert(
     fc.property(fc.array(letters, { maxLength: 6 }), stops, (pieces, sequences) => {
       const filter = new StopFilter(sequences);

@@ -51,7 +51,8 @@ export class StopFilter {
   #beginning(text: string): number {
     for (let length = Math.min(this.#longest - 1, text.length); length > 0; length -= 1) {
       const end = text.slice(text.length - length);
-      if (this.#sequences.some((sequence) => sequence.length > length && sequence.startsWith(end))) return length;
+      if (this.#sequences.some((sequence) => sequence.length > length && sequence.startsWith(end)))
+        return length;
     }
     return 0;
   }

@@ -68,17 +68,29 @@ function ownName(description: ModelDescription | undefined): BuiltInName | undef
   return name !== undefined && Object.hasOwn(builtIn, name) ? (name as BuiltInName) : undefined;
 }
 
-function chosen(settings: ModelSettings, description: ModelDescription | undefined, config: TritonConfig): TemplateSettings {
+function chosen(
+  settings: ModelSettings,
+  description: ModelDescription | undefined,
+  config: TritonConfig,
+): TemplateSettings {
   return settings.template ?? ownName(description) ?? config.template;
 }
 
 /** The template of a model: from its settings, its own configuration, or the plugin's default. */
-export function templateOf(settings: ModelSettings, description: ModelDescription, config: TritonConfig): ChatTemplate {
+export function templateOf(
+  settings: ModelSettings,
+  description: ModelDescription,
+  config: TritonConfig,
+): ChatTemplate {
   return compile(chosen(settings, description, config));
 }
 
 /** Its name; "custom" for one from the configuration. */
-export function templateNameOf(settings: ModelSettings, description: ModelDescription | undefined, config: TritonConfig): string {
+export function templateNameOf(
+  settings: ModelSettings,
+  description: ModelDescription | undefined,
+  config: TritonConfig,
+): string {
   const template = chosen(settings, description, config);
   return typeof template === 'string' ? template : 'custom';
 }

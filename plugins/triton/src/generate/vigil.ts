@@ -1,4 +1,4 @@
-import { status } from '@grpc/grpc-js';
+import { grpcCode } from '@outrigger/proto';
 import type { ModelPlace } from '../catalog/description.js';
 import { ServerError, type Wait } from '../server/connection.js';
 import type { InferenceAnswer, InferenceRequest } from '../server/endpoint.js';
@@ -54,7 +54,7 @@ export class Vigil {
         watched.since = Date.now();
       }
     } catch (error) {
-      throw cut.signal.aborted ? new ServerError(status.INTERNAL, 'Stub process is not healthy') : error;
+      throw cut.signal.aborted ? new ServerError(grpcCode.INTERNAL, 'Stub process is not healthy') : error;
     } finally {
       this.#streams.delete(watched);
       if (this.#streams.size === 0) {
@@ -77,7 +77,8 @@ export class Vigil {
     for (const watched of this.#streams) {
       if (watched.since === undefined) continue;
       if (watched.suspectSince !== undefined && now - watched.suspectSince >= graceMs) watched.cut.abort();
-      else if (this.#silenceMs > 0 && now - Math.max(watched.since, watched.probedAt) >= this.#silenceMs) this.#probe(watched, now);
+      else if (this.#silenceMs > 0 && now - Math.max(watched.since, watched.probedAt) >= this.#silenceMs)
+        this.#probe(watched, now);
     }
   }
 

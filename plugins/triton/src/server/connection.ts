@@ -1,5 +1,5 @@
-import { Client, Metadata, credentials, status, type ServiceError } from '@grpc/grpc-js';
-import type { Method } from '@outrigger/proto';
+import { Client, Metadata, credentials, type ServiceError } from '@grpc/grpc-js';
+import { grpcCode, type Method } from '@outrigger/proto';
 import { parseAddress, readPem, type EndpointSettings } from '../config.js';
 
 /** An error as the server or the transport told it; `failure.ts` finds out what it means. */
@@ -33,7 +33,7 @@ function credentialsOf(settings: EndpointSettings, secure: boolean) {
 function serverError(error: unknown): ServerError {
   const { code, details } = error as Partial<ServiceError>;
   if (typeof code === 'number') return new ServerError(code, details ?? '');
-  return new ServerError(status.INTERNAL, error instanceof Error ? error.message : String(error));
+  return new ServerError(grpcCode.INTERNAL, error instanceof Error ? error.message : String(error));
 }
 
 /** One gRPC channel to one server, with its metadata and limits. */
@@ -69,7 +69,11 @@ export class Connection {
   }
 
   /** One request, one answer. Throws ServerError. */
-  async unary<Request, Response>(method: Method<Request, Response>, request: Request, wait: Wait): Promise<Response> {
+  async unary<Request, Response>(
+    method: Method<Request, Response>,
+    request: Request,
+    wait: Wait,
+  ): Promise<Response> {
     this.#enter(wait);
     let call: { cancel(): void } | undefined;
     const leave = (): void => call?.cancel();
@@ -78,8 +82,8 @@ export class Connection {
       return await new Promise<Response>((resolve, reject) => {
         call = this.#client.makeUnaryRequest(
           method.path,
-          method.request.encode,
-          method.response.decode,
+          (message: Request) => method.request.encode(message),
+          (bytes: Buffer) => method.response.decode(bytes),
           request,
           this.#metadata,
           { deadline: wait.deadline },
@@ -111,15 +115,15 @@ export class Connection {
     for (const [key, value] of Object.entries(headers)) metadata.set(key, value);
     const call = this.#client.makeBidiStreamRequest(
       method.path,
-      method.request.encode,
-      method.response.decode,
+      (message: Request) => method.request.encode(message),
+      (bytes: Buffer) => method.response.decode(bytes),
       metadata,
       { deadline: wait.deadline },
     );
     const leave = (): void => call.cancel();
     wait.signal.addEventListener('abort', leave, { once: true });
     let failure: ServerError | undefined;
-    let finished = false;
+    let finished = false as boolean;
     let wake: (() => void) | undefined;
     call.on('readable', () => wake?.());
     // grpc-js tells the error before it lets the stream end, and both may overtake messages that are not read yet.
@@ -153,8 +157,8 @@ export class Connection {
   }
 
   #enter(wait: Wait): void {
-    if (wait.signal.aborted) throw new ServerError(status.CANCELLED, 'the caller has left');
-    if (this.#closing) throw new ServerError(status.UNAVAILABLE, 'the connection is being closed');
+    if (wait.signal.aborted) throw new ServerError(grpcCode.CANCELLED, 'the caller has left');
+    if (this.#closing) throw new ServerError(grpcCode.UNAVAILABLE, 'the connection is being closed');
     this.#open += 1;
   }
 

@@ -1,5 +1,4 @@
-import { status } from '@grpc/grpc-js';
-import { codecOf, methodsOf, type Method } from '@outrigger/proto';
+import { codecOf, grpcCode, methodsOf, type Method } from '@outrigger/proto';
 import type { EndpointSettings, TritonConfig } from '../config.js';
 import {
   GRPCInferenceServiceDefinition,
@@ -73,7 +72,9 @@ function wire(request: InferenceRequest, dialect: Dialect): ModelInferRequest {
   for (const [name, value] of Object.entries(request.parameters)) parameters[name] = parameterOf(value);
   // Without this Triton does not mark the end of an answer whose last piece was not the last word.
   if (dialect.stream === 'envelope') parameters['triton_enable_empty_final_response'] = parameterOf(true);
-  const typed = dialect.inputs === 'typed' && request.inputs.every((input) => encodeContents(input.datatype, []) !== undefined);
+  const typed =
+    dialect.inputs === 'typed' &&
+    request.inputs.every((input) => encodeContents(input.datatype, []) !== undefined);
   return ModelInferRequest.fromPartial({
     modelName: request.model,
     modelVersion: request.version,
@@ -83,7 +84,9 @@ function wire(request: InferenceRequest, dialect: Dialect): ModelInferRequest {
       name: input.name,
       datatype: input.datatype,
       shape: input.shape.map(BigInt),
-      ...(dialect.textContentType && input.datatype === 'BYTES' ? { parameters: { content_type: parameterOf('str') } } : {}),
+      ...(dialect.textContentType && input.datatype === 'BYTES'
+        ? { parameters: { content_type: parameterOf('str') } }
+        : {}),
       ...(typed ? { contents: encodeContents(input.datatype, input.values) as object } : {}),
     })),
     outputs: request.outputs.map((name) => ({ name })),
@@ -149,7 +152,11 @@ export class Endpoint {
       return (await this.#ask(methods.modelReady, { name: model, version }, signal)).ready;
     } catch (error) {
       // MLServer answers UNKNOWN for a model that it does not know, others NOT_FOUND.
-      if (error instanceof ServerError && (error.code === status.UNKNOWN || error.code === status.NOT_FOUND)) return false;
+      if (
+        error instanceof ServerError &&
+        (error.code === grpcCode.UNKNOWN || error.code === grpcCode.NOT_FOUND)
+      )
+        return false;
       throw error;
     }
   }
@@ -175,20 +182,35 @@ export class Endpoint {
 
   /** Loads a model, or loads it again; `config` is a configuration to use instead of its own, as JSON text. */
   async load(model: string, config: string | undefined, signal: AbortSignal): Promise<void> {
-    const parameters = config === undefined ? {} : { config: { parameterChoice: { $case: 'stringParam', value: config } as const } };
+    const parameters =
+      config === undefined
+        ? {}
+        : { config: { parameterChoice: { $case: 'stringParam', value: config } as const } };
     const wait = { signal, deadline: Date.now() + this.#timeouts.loadTimeoutMs };
-    await this.#watched(this.#connection.unary(methods.repositoryModelLoad, { repositoryName: '', modelName: model, parameters }, wait));
+    await this.#watched(
+      this.#connection.unary(
+        methods.repositoryModelLoad,
+        { repositoryName: '', modelName: model, parameters },
+        wait,
+      ),
+    );
   }
 
   /** Begins to unload a model. */
   async unload(model: string, signal: AbortSignal): Promise<void> {
-    await this.#ask(methods.repositoryModelUnload, { repositoryName: '', modelName: model, parameters: {} }, signal);
+    await this.#ask(
+      methods.repositoryModelUnload,
+      { repositoryName: '', modelName: model, parameters: {} },
+      signal,
+    );
   }
 
   /** One answer to one request; models that answer many times refuse this. */
   async infer(request: InferenceRequest, wait: Wait): Promise<InferenceAnswer> {
     const { dialect } = await this.facts(wait.signal);
-    const response = await this.#watched(this.#connection.unary(methods.modelInfer, wire(request, dialect), wait));
+    const response = await this.#watched(
+      this.#connection.unary(methods.modelInfer, wire(request, dialect), wait),
+    );
     return answerOf(response);
   }
 
@@ -202,13 +224,17 @@ export class Endpoint {
    * only when the server has said that the answer is whole; a stream that ends
    * otherwise throws, also where its gRPC status is OK.
    */
-  async *inferStream(request: InferenceRequest, wait: Wait): AsyncGenerator<readonly InferenceAnswer[], void, undefined> {
+  async *inferStream(
+    request: InferenceRequest,
+    wait: Wait,
+  ): AsyncGenerator<readonly InferenceAnswer[], void, undefined> {
     const { dialect } = await this.facts(wait.signal);
     const message = wire(request, dialect);
     try {
       if (dialect.stream === 'envelope') yield* this.#envelopes(message, wait);
       else {
-        for await (const responses of this.#connection.stream(bareStream, message, {}, wait)) yield responses.map(answerOf);
+        for await (const responses of this.#connection.stream(bareStream, message, {}, wait))
+          yield responses.map(answerOf);
       }
     } catch (error) {
       this.#notice(error);
@@ -217,7 +243,10 @@ export class Endpoint {
   }
 
   /** One stream per request, and Triton is asked for real codes; still some errors come with status OK. */
-  async *#envelopes(message: ModelInferRequest, wait: Wait): AsyncGenerator<readonly InferenceAnswer[], void, undefined> {
+  async *#envelopes(
+    message: ModelInferRequest,
+    wait: Wait,
+  ): AsyncGenerator<readonly InferenceAnswer[], void, undefined> {
     const headers = { triton_grpc_error: 'true' };
     for await (const envelopes of this.#connection.stream(methods.modelStreamInfer, message, headers, wait)) {
       const answers: InferenceAnswer[] = [];
@@ -225,7 +254,7 @@ export class Endpoint {
       for (const { errorMessage, inferResponse } of envelopes) {
         if (errorMessage !== '') {
           if (answers.length > 0) yield answers;
-          throw new ServerError(status.OK, errorMessage, isFinal(inferResponse));
+          throw new ServerError(grpcCode.OK, errorMessage, isFinal(inferResponse));
         }
         if (inferResponse === undefined) continue;
         final ||= isFinal(inferResponse);
@@ -234,7 +263,7 @@ export class Endpoint {
       if (answers.length > 0) yield answers;
       if (final) return;
     }
-    throw new ServerError(status.DATA_LOSS, 'the stream ended before the answer did');
+    throw new ServerError(grpcCode.DATA_LOSS, 'the stream ended before the answer did');
   }
 
   /** Closes the connection once what is open has ended. */
@@ -242,7 +271,11 @@ export class Endpoint {
     this.#connection.close();
   }
 
-  async #ask<Request, Response>(method: Method<Request, Response>, request: Request, signal: AbortSignal): Promise<Response> {
+  async #ask<Request, Response>(
+    method: Method<Request, Response>,
+    request: Request,
+    signal: AbortSignal,
+  ): Promise<Response> {
     const wait = { signal, deadline: Date.now() + this.#timeouts.metadataTimeoutMs };
     return this.#watched(this.#connection.unary(method, request, wait));
   }
@@ -258,6 +291,6 @@ export class Endpoint {
 
   /** Who comes back after it was gone may be another server. */
   #notice(error: unknown): void {
-    if (error instanceof ServerError && error.code === status.UNAVAILABLE) this.#facts = undefined;
+    if (error instanceof ServerError && error.code === grpcCode.UNAVAILABLE) this.#facts = undefined;
   }
 }

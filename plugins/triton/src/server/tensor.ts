@@ -43,19 +43,97 @@ const element = <Value extends boolean | number | bigint>(
 ): Element => ({ kind, size, list, read, write });
 
 const dataTypes = {
-  BOOL: element('boolean', 1, 'boolContents', (b, i) => b[i] !== 0, (b, i, v) => void b.writeUInt8(v ? 1 : 0, i)),
-  INT8: element('number', 1, 'intContents', (b, i) => b.readInt8(i), (b, i, v: number) => void b.writeInt8(v, i)),
-  INT16: element('number', 2, 'intContents', (b, i) => b.readInt16LE(i), (b, i, v: number) => void b.writeInt16LE(v, i)),
-  INT32: element('number', 4, 'intContents', (b, i) => b.readInt32LE(i), (b, i, v: number) => void b.writeInt32LE(v, i)),
-  INT64: element('bigint', 8, 'int64Contents', (b, i) => b.readBigInt64LE(i), (b, i, v: bigint) => void b.writeBigInt64LE(v, i)),
-  UINT8: element('number', 1, 'uintContents', (b, i) => b.readUInt8(i), (b, i, v: number) => void b.writeUInt8(v, i)),
-  UINT16: element('number', 2, 'uintContents', (b, i) => b.readUInt16LE(i), (b, i, v: number) => void b.writeUInt16LE(v, i)),
-  UINT32: element('number', 4, 'uintContents', (b, i) => b.readUInt32LE(i), (b, i, v: number) => void b.writeUInt32LE(v, i)),
-  UINT64: element('bigint', 8, 'uint64Contents', (b, i) => b.readBigUInt64LE(i), (b, i, v: bigint) => void b.writeBigUInt64LE(v, i)),
-  FP16: element('float', 2, undefined, (b, i) => fromHalf(b.readUInt16LE(i)), (b, i, v: number) => void b.writeUInt16LE(toHalf(v), i)),
-  BF16: element('float', 2, undefined, (b, i) => fromBrain(b.readUInt16LE(i)), (b, i, v: number) => void b.writeUInt16LE(toBrain(v), i)),
-  FP32: element('float', 4, 'fp32Contents', (b, i) => b.readFloatLE(i), (b, i, v: number) => void b.writeFloatLE(v, i)),
-  FP64: element('float', 8, 'fp64Contents', (b, i) => b.readDoubleLE(i), (b, i, v: number) => void b.writeDoubleLE(v, i)),
+  BOOL: element(
+    'boolean',
+    1,
+    'boolContents',
+    (b, i) => b[i] !== 0,
+    (b, i, v) => void b.writeUInt8(v ? 1 : 0, i),
+  ),
+  INT8: element(
+    'number',
+    1,
+    'intContents',
+    (b, i) => b.readInt8(i),
+    (b, i, v: number) => void b.writeInt8(v, i),
+  ),
+  INT16: element(
+    'number',
+    2,
+    'intContents',
+    (b, i) => b.readInt16LE(i),
+    (b, i, v: number) => void b.writeInt16LE(v, i),
+  ),
+  INT32: element(
+    'number',
+    4,
+    'intContents',
+    (b, i) => b.readInt32LE(i),
+    (b, i, v: number) => void b.writeInt32LE(v, i),
+  ),
+  INT64: element(
+    'bigint',
+    8,
+    'int64Contents',
+    (b, i) => b.readBigInt64LE(i),
+    (b, i, v: bigint) => void b.writeBigInt64LE(v, i),
+  ),
+  UINT8: element(
+    'number',
+    1,
+    'uintContents',
+    (b, i) => b.readUInt8(i),
+    (b, i, v: number) => void b.writeUInt8(v, i),
+  ),
+  UINT16: element(
+    'number',
+    2,
+    'uintContents',
+    (b, i) => b.readUInt16LE(i),
+    (b, i, v: number) => void b.writeUInt16LE(v, i),
+  ),
+  UINT32: element(
+    'number',
+    4,
+    'uintContents',
+    (b, i) => b.readUInt32LE(i),
+    (b, i, v: number) => void b.writeUInt32LE(v, i),
+  ),
+  UINT64: element(
+    'bigint',
+    8,
+    'uint64Contents',
+    (b, i) => b.readBigUInt64LE(i),
+    (b, i, v: bigint) => void b.writeBigUInt64LE(v, i),
+  ),
+  FP16: element(
+    'float',
+    2,
+    undefined,
+    (b, i) => fromHalf(b.readUInt16LE(i)),
+    (b, i, v: number) => void b.writeUInt16LE(toHalf(v), i),
+  ),
+  BF16: element(
+    'float',
+    2,
+    undefined,
+    (b, i) => fromBrain(b.readUInt16LE(i)),
+    (b, i, v: number) => void b.writeUInt16LE(toBrain(v), i),
+  ),
+  FP32: element(
+    'float',
+    4,
+    'fp32Contents',
+    (b, i) => b.readFloatLE(i),
+    (b, i, v: number) => void b.writeFloatLE(v, i),
+  ),
+  FP64: element(
+    'float',
+    8,
+    'fp64Contents',
+    (b, i) => b.readDoubleLE(i),
+    (b, i, v: number) => void b.writeDoubleLE(v, i),
+  ),
   BYTES: undefined,
 } as const satisfies Record<string, Element | undefined>;
 
@@ -94,9 +172,12 @@ export function encodeRaw(datatype: DataTypeName, values: TensorValues): Buffer 
 }
 
 /** The typed form. FP16 and BF16 have none: undefined. */
-export function encodeContents(datatype: DataTypeName, values: TensorValues): Partial<InferTensorContents> | undefined {
+export function encodeContents(
+  datatype: DataTypeName,
+  values: TensorValues,
+): Partial<InferTensorContents> | undefined {
   if (datatype === 'BYTES') return { bytesContents: [...(values as readonly Buffer[])] };
-  const list = (dataTypes[datatype] as Element).list;
+  const list = dataTypes[datatype].list;
   return list === undefined ? undefined : { [list]: [...values] };
 }
 
@@ -122,7 +203,7 @@ export class MalformedTensor extends Error {
 
 function readStrings(tensor: OutputTensor, raw: Buffer): Buffer[] {
   const values: Buffer[] = [];
-  for (let at = 0; at < raw.length; ) {
+  for (let at = 0; at < raw.length;) {
     if (at + 4 > raw.length) throw new MalformedTensor(tensor, 'ends in the middle of a length');
     const end = at + 4 + raw.readUInt32LE(at);
     if (end > raw.length) throw new MalformedTensor(tensor, 'ends in the middle of an element');
@@ -147,7 +228,7 @@ export function valuesOf(tensor: OutputTensor): TensorValues {
   else if (tensor.raw !== undefined) values = readRaw(tensor, tensor.raw, type);
   else {
     const list = type.list === undefined ? undefined : tensor.contents?.[type.list];
-    values = (list ?? []) as TensorValues;
+    values = list ?? [];
   }
   if (values.length !== countOf(tensor.shape)) {
     throw new MalformedTensor(tensor, `has ${values.length} values for shape [${tensor.shape.join(', ')}]`);
@@ -157,7 +238,9 @@ export function valuesOf(tensor: OutputTensor): TensorValues {
 
 function readRaw(tensor: OutputTensor, raw: Buffer, type: Element): TensorValues {
   if (raw.length % type.size !== 0) throw new MalformedTensor(tensor, 'ends in the middle of an element');
-  return Array.from({ length: raw.length / type.size }, (_, i) => type.read(raw, i * type.size)) as TensorValues;
+  return Array.from({ length: raw.length / type.size }, (_, i) =>
+    type.read(raw, i * type.size),
+  ) as TensorValues;
 }
 
 /** The values of a floating-point tensor as little-endian 32-bit floats. */

@@ -59,7 +59,9 @@ export class MlserverProcess {
         () =>
           new Promise<true | undefined>((resolve) => {
             if (child.exitCode !== null) throw new Error(`MLServer ended with status ${child.exitCode}`);
-            client.waitForReady(Date.now() + 1_000, (error) => resolve(error === undefined ? true : undefined));
+            client.waitForReady(Date.now() + 1_000, (error) =>
+              resolve(error === undefined ? true : undefined),
+            );
           }),
         { what: () => `MLServer to listen:\n${this.#log}`, withinMs: 60_000 },
       );

@@ -39,7 +39,14 @@ export interface Generated {
   readonly warnings: readonly Warning[];
 }
 
-type Ask = Parameters<typeof GenerateRequest.fromPartial>[0];
+/** A message of which only what matters is given. */
+type Loose<T> = T extends Buffer | bigint | number | string | boolean | undefined
+  ? T
+  : T extends readonly (infer Item)[]
+    ? readonly Loose<Item>[]
+    : { readonly [Key in keyof T]?: Loose<T[Key]> };
+
+type Ask = Loose<GenerateRequest>;
 
 /** Folds events; the caller may look at each piece as it comes. */
 export async function fold(
@@ -52,7 +59,9 @@ export async function fold(
   let usage: Usage | undefined;
   const warnings: Warning[] = [];
   for await (const item of events) {
-    for (const { event } of Array.isArray(item) ? (item as readonly GenerateEvent[]) : [item as GenerateEvent]) {
+    for (const { event } of Array.isArray(item)
+      ? (item as readonly GenerateEvent[])
+      : [item as GenerateEvent]) {
       if (event?.$case === 'delta' && event.value.kind?.$case === 'text') {
         text += event.value.kind.value;
         pieces += 1;
@@ -80,31 +89,45 @@ export class Plugged {
     return (await this.definition.configure?.(configSchema.parse(config), contextOf())) ?? [];
   }
 
-  start(ask: NonNullable<Ask>, signal?: AbortSignal): AsyncIterable<GenerateEvent | readonly GenerateEvent[]> {
+  start(ask: Ask, signal?: AbortSignal): AsyncIterable<GenerateEvent | readonly GenerateEvent[]> {
     if (this.definition.generate === undefined) throw new Error('no generate');
-    return this.definition.generate(GenerateRequest.fromPartial(ask), contextOf(signal));
+    return this.definition.generate(GenerateRequest.fromPartial(ask as GenerateRequest), contextOf(signal));
   }
 
   /** Chat with one user message. */
-  chat(model: string, content: string, more: NonNullable<Ask> = {}, signal?: AbortSignal): Promise<Generated> {
+  chat(model: string, content: string, more: Ask = {}, signal?: AbortSignal): Promise<Generated> {
     const parts = [{ kind: { $case: 'text' as const, value: { text: content } } }];
     return fold(this.start({ model, messages: [{ role: Role.ROLE_USER, parts }], ...more }, signal));
   }
 
-  complete(model: string, prompt: string, more: NonNullable<Ask> = {}, signal?: AbortSignal): Promise<Generated> {
+  complete(model: string, prompt: string, more: Ask = {}, signal?: AbortSignal): Promise<Generated> {
     return fold(this.start({ model, prompt, ...more }, signal));
   }
 
   /** What the test model has counted, and the request that asked. */
-  async report(model: string): Promise<{ started: number; cancelled: number; finished: number; live: number; prompt: string; sampling: Record<string, unknown> }> {
+  async report(model: string): Promise<{
+    started: number;
+    cancelled: number;
+    finished: number;
+    live: number;
+    prompt: string;
+    sampling: Record<string, unknown>;
+  }> {
     const extensions = { sampling_parameters: '{"report":true}' };
     return JSON.parse((await this.complete(model, 'x', { extensions })).text) as never;
   }
 
-  async embed(model: string, texts: readonly string[], more: Parameters<typeof EmbedRequest.fromPartial>[0] = {}): Promise<EmbedResponse> {
+  async embed(
+    model: string,
+    texts: readonly string[],
+    more: Loose<EmbedRequest> = {},
+  ): Promise<EmbedResponse> {
     if (this.definition.embed === undefined) throw new Error('no embed');
     const inputs = texts.map((text) => ({ kind: { $case: 'text' as const, value: text } }));
-    return this.definition.embed(EmbedRequest.fromPartial({ model, inputs, ...more }), contextOf());
+    return this.definition.embed(
+      EmbedRequest.fromPartial({ model, inputs, ...more } as EmbedRequest),
+      contextOf(),
+    );
   }
 
   async models(): Promise<Map<string, Model>> {
@@ -115,8 +138,9 @@ export class Plugged {
   /** The phases that a load goes through. */
   async load(model: string, options: Record<string, string> = {}): Promise<ModelState_Phase[]> {
     const phases: ModelState_Phase[] = [];
-    const steps = this.definition.loadModel?.(LoadModelRequest.fromPartial({ model, options }), contextOf()) ?? [];
-    for await (const { state } of steps) phases.push(state?.phase ?? ModelState_Phase.UNRECOGNIZED);
+    const steps =
+      this.definition.loadModel?.(LoadModelRequest.fromPartial({ model, options }), contextOf()) ?? [];
+    for await (const { state } of steps) phases.push(state?.phase ?? ModelState_Phase.PHASE_UNSPECIFIED);
     return phases;
   }
 
@@ -129,11 +153,17 @@ export class Plugged {
   }
 
   infer(request: unknown): Promise<InferResponse> {
-    return this.definition.services?.[0]?.handlers['infer']?.(request as never, contextOf()) as Promise<InferResponse>;
+    return this.definition.services?.[0]?.handlers['infer']?.(
+      request as never,
+      contextOf(),
+    ) as Promise<InferResponse>;
   }
 
   describe(model: string): Promise<DescribeResponse> {
-    return this.definition.services?.[0]?.handlers['describe']?.({ model } as never, contextOf()) as Promise<DescribeResponse>;
+    return this.definition.services?.[0]?.handlers['describe']?.(
+      { model } as never,
+      contextOf(),
+    ) as Promise<DescribeResponse>;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -144,6 +174,9 @@ export class Plugged {
 /** The vectors of an answer. */
 export function vectorsOf(response: EmbedResponse): number[][] {
   return response.embeddings.map(({ data }) =>
-    Array.from({ length: data.length / 4 }, (_, index) => Math.round(data.readFloatLE(index * 4) * 1000) / 1000),
+    Array.from(
+      { length: data.length / 4 },
+      (_, index) => Math.round(data.readFloatLE(index * 4) * 1000) / 1000,
+    ),
   );
 }

@@ -69,8 +69,12 @@ export class TritonProcess {
     const from = this.#log.length;
     await until(
       () => {
-        if (child.exitCode !== null) throw new Error(`Triton ended with status ${child.exitCode}:\n${this.#log}`);
-        return this.#log.slice(Math.min(from, this.#log.length)).includes('Started GRPCInferenceService') || undefined;
+        if (child.exitCode !== null)
+          throw new Error(`Triton ended with status ${child.exitCode}:\n${this.#log}`);
+        return (
+          this.#log.slice(Math.min(from, this.#log.length)).includes('Started GRPCInferenceService') ||
+          undefined
+        );
       },
       { what: () => `Triton to listen:\n${this.#log}`, withinMs: 60_000 },
     );
