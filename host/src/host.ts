@@ -1,11 +1,14 @@
 import type { Readable, Writable } from 'node:stream';
+import type { ConfigOrigin } from './config/config-source.js';
 import type { Config } from './config/schema.js';
 import { adminRoutes } from './doors/admin-routes.js';
+import { configRoutes } from './doors/config-routes.js';
 import { dashboardRoutes } from './doors/dashboard/dashboard-routes.js';
 import type { StatsPort } from './doors/dashboard/stats.js';
 import { createHttpDoor, type HttpDoor } from './doors/http-listener.js';
 import { createEngineRoom, type EngineRoom } from './engine-room.js';
-import { createKeyGate } from './gate/api-keys.js';
+import { LiveSettings } from './live-settings.js';
+import { Reloader, type ReloadReport } from './reload.js';
 import type { Logger } from './telemetry/logger.js';
 import { watchTraffic } from './telemetry/traffic.js';
 import { createLogger } from './telemetry/pino-logger.js';
@@ -16,11 +19,13 @@ import { hostVersion } from './version.js';
 export interface HostDeps {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly logger?: Logger;
+  /** Where `config` was read and can be read again. Without it the host keeps what it was given. */
+  readonly origin?: ConfigOrigin;
 }
 
 /** A change worth a line on a terminal. */
 export interface HostStatus {
-  readonly kind: 'plugin' | 'model';
+  readonly kind: 'plugin' | 'model' | 'configuration';
   readonly name: string;
   readonly state: string;
   readonly message?: string;
@@ -34,6 +39,8 @@ export interface Host extends AsyncDisposable {
   start(): Promise<void>;
   /** Drains for at most `graceMs` milliseconds and ends everything. Idempotent. */
   close(graceMs?: number): Promise<void>;
+  /** Reads and takes the configuration again; rejects when it cannot be taken. Absent without an origin. */
+  readonly reload?: (why: string) => Promise<ReloadReport>;
   onStatus(listener: (status: HostStatus) => void): () => void;
   /** Speaks MCP on a pair of streams until the input ends. */
   serveStdio(streams: { input: Readable; output: Writable; signal: AbortSignal }): Promise<void>;
@@ -43,26 +50,34 @@ export interface Host extends AsyncDisposable {
 export async function createHost(config: Config, deps: HostDeps): Promise<Host> {
   const logger = deps.logger ?? createLogger(config.log);
   const room = await createEngineRoom(config, deps.env, logger);
-  const { apiKeys } = config.auth;
-  const adminKeys = config.admin.apiKey === undefined ? apiKeys : [config.admin.apiKey];
-  // Who may administer may come in; without ordinary keys everybody may.
-  const gate = createKeyGate(apiKeys.length === 0 ? [] : [...apiKeys, ...adminKeys]);
-  const adminGate = createKeyGate(adminKeys);
+  const live = new LiveSettings(config, room, deps.env);
+  const { gates } = live;
+  const reloader =
+    deps.origin === undefined
+      ? undefined
+      : new Reloader({
+          origin: deps.origin,
+          apply: (next) => live.apply(next),
+          events: room.events,
+          log: logger,
+          now: Date.now,
+        });
   const startedAt = Date.now();
   const uptimeMs = (): number => Date.now() - startedAt;
-  const mcp = new LazyMcp(room, config, logger);
+  const mcp = new LazyMcp(room, config, logger, () => live.strictParams);
   const http: HttpDoor = createHttpDoor({
     inference: room.router,
     config: config.server,
-    strictParams: config.strictParams,
+    strictParams: () => live.strictParams,
     version: hostVersion,
     logger,
-    gate: ({ headers }) => gate(headers),
+    gate: (request) => gates.mayCall(request),
     ...(config.mcp.enabled
       ? { mcp: (request, response) => void mcp.open().then(({ door }) => door.handler(request, response)) }
       : {}),
     info: {
       uptimeMs,
+      ...(reloader === undefined ? {} : { config: () => reloader.status() }),
       plugins: () =>
         room.admin.list().map(({ name, version, state, instances }) => ({
           name,
@@ -79,12 +94,18 @@ export async function createHost(config: Config, deps: HostDeps): Promise<Host> 
         events: room.events,
         tools: room.tools,
         toolTimeoutMs: config.server.requestTimeoutMs,
-        gate: ({ request }) => adminGate(request.headers),
+        gate: ({ request }) => gates.mayAdminister(request),
       }),
+      ...(reloader === undefined
+        ? []
+        : configRoutes({
+            reload: () => reloader.reload('an administrator asked'),
+            gate: ({ request }) => gates.mayAdminister(request),
+          })),
       ...dashboardRoutes({ stats: statsPort(room, uptimeMs) }),
     ],
   });
-  return new RunningHost(config, room, http, mcp, logger);
+  return new RunningHost(config, room, http, mcp, logger, reloader);
 }
 
 /** The figures of the dashboard. */
@@ -124,11 +145,12 @@ class LazyMcp {
     private readonly room: EngineRoom,
     private readonly config: Config,
     private readonly logger: Logger,
+    private readonly strictParams: () => boolean,
   ) {}
 
   open(): Promise<McpRoom> {
     this.opened ??= import('./mcp-room.js').then(({ openMcpRoom }) =>
-      openMcpRoom(this.room, this.config, this.logger),
+      openMcpRoom(this.room, this.config, this.logger, this.strictParams),
     );
     return this.opened;
   }
@@ -140,6 +162,7 @@ class LazyMcp {
 
 class RunningHost implements Host {
   address = { host: '', port: 0, url: '' };
+  readonly reload?: (why: string) => Promise<ReloadReport>;
   private closing: Promise<void> | undefined;
 
   constructor(
@@ -148,7 +171,10 @@ class RunningHost implements Host {
     private readonly http: HttpDoor,
     private readonly mcp: LazyMcp,
     private readonly logger: Logger,
-  ) {}
+    private readonly reloader: Reloader | undefined,
+  ) {
+    if (reloader !== undefined) this.reload = (why) => reloader.reload(why);
+  }
 
   async start(): Promise<void> {
     const { address: host, port } = await this.http.listen();
@@ -156,6 +182,7 @@ class RunningHost implements Host {
     this.address = { host, port, url: `http://${shown}:${port}` };
     this.logger.info({ url: this.address.url, version: hostVersion }, 'listening');
     this.room.start();
+    this.reloader?.watch();
     // The first client finds it loaded; the host listens without waiting for it.
     if (this.config.mcp.enabled) setImmediate(() => void this.mcp.open().catch(() => undefined));
   }
@@ -171,6 +198,9 @@ class RunningHost implements Host {
 
   onStatus(listener: (status: HostStatus) => void): () => void {
     return this.room.events.follow((event) => {
+      if (event.type === 'config' && event.plugin === '') {
+        listener({ kind: 'configuration', name: '', state: event.message });
+      }
       if (event.type !== 'instance' || event.to === undefined) return;
       if (!['connecting', 'active', 'rejected', 'crashed', 'draining'].includes(event.to)) return;
       const { plugin, to } = event;
@@ -203,6 +233,7 @@ class RunningHost implements Host {
   /** Doors first, so that what is under way can finish; then the plugins behind them. */
   private async shutDown(graceMs: number): Promise<void> {
     const until = performance.now() + graceMs;
+    this.reloader?.close();
     await Promise.all([this.http.close(graceMs), this.mcp.close(graceMs)]);
     await this.room.close(Math.max(until - performance.now(), 100));
     this.logger.info({}, 'stopped');

@@ -26,8 +26,13 @@ export interface McpRoom {
 }
 
 /** Puts catalog and door together. */
-export function openMcpRoom(room: EngineRoom, config: Config, logger: Logger): McpRoom {
-  const catalog = createCatalog(room, config, logger);
+export function openMcpRoom(
+  room: EngineRoom,
+  config: Config,
+  logger: Logger,
+  strictParams: () => boolean,
+): McpRoom {
+  const catalog = createCatalog(room, config, logger, strictParams);
   const door = openDoor(catalog, config, logger);
   return {
     door,
@@ -39,7 +44,12 @@ export function openMcpRoom(room: EngineRoom, config: Config, logger: Logger): M
   };
 }
 
-function createCatalog(room: EngineRoom, config: Config, logger: Logger): ToolCatalog {
+function createCatalog(
+  room: EngineRoom,
+  config: Config,
+  logger: Logger,
+  strictParams: () => boolean,
+): ToolCatalog {
   const port = inferencePort(
     room.router,
     {
@@ -54,7 +64,7 @@ function createCatalog(room: EngineRoom, config: Config, logger: Logger): ToolCa
         })),
       usage: () => ({ totals: room.ledger.totals(), recent: room.ledger.recent(20) }),
     },
-    config.strictParams,
+    strictParams,
   );
   return createToolCatalog({
     info: { name: productName, version: hostVersion, title: 'Outrigger' },

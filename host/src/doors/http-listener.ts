@@ -23,7 +23,7 @@ export interface HttpDoorOptions {
   readonly inference: Inference;
   readonly config: HttpDoorConfig;
   /** Parameters that cannot be honoured are an error on every request. Default false. */
-  readonly strictParams?: boolean;
+  readonly strictParams?: boolean | (() => boolean);
   /** Answers `/mcp`; Host, Origin and credential have been checked. Without it `/mcp` is unknown. */
   readonly mcp?: (request: IncomingMessage, response: ServerResponse) => void;
   readonly info: InfoPort;
@@ -62,20 +62,18 @@ class HttpListener implements HttpDoor, ExchangeHost {
   readonly config: HttpDoorConfig;
   readonly origins: OriginPolicy;
   readonly logger: Logger;
-  readonly strictParams: boolean;
   readonly active = new ActiveExchanges();
   draining = false;
   private readonly routes: readonly Route[];
   private readonly hot: ReadonlyMap<string, Route>;
-  private readonly keyless: ReadonlySet<string>;
   private readonly open: ReadonlySet<string>;
+  private readonly keyless: ReadonlySet<string>;
   private app: HttpApp | undefined;
   private closing: Promise<void> | undefined;
 
   constructor(private readonly options: HttpDoorOptions) {
     this.config = options.config;
     this.logger = options.logger;
-    this.strictParams = options.strictParams ?? false;
     this.origins = new OriginPolicy(options.config);
     const { inference, info, admin, readiness, version } = options;
     const routes = [
@@ -85,10 +83,15 @@ class HttpListener implements HttpDoor, ExchangeHost {
       ...restRoutes({ inference, info, admin, version }),
     ];
     this.routes = [openApiRoute(version), ...routes];
-    this.keyless = new Set(routes.filter((route) => route.keyless === true).map((route) => route.path));
     this.hot = new Map(routes.filter((route) => route.hot === true).map((route) => [route.path, route]));
     this.open = new Set(routes.filter((route) => route.open === true).map((route) => route.path));
+    this.keyless = new Set(routes.filter((route) => route.keyless === true).map((route) => route.path));
     this.server = this.createServer();
+  }
+
+  get strictParams(): boolean {
+    const { strictParams = false } = this.options;
+    return typeof strictParams === 'boolean' ? strictParams : strictParams();
   }
 
   listen(): Promise<AddressInfo> {
