@@ -1,0 +1,134 @@
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { startHost, until } from '../../scripts/testing/host-process.mjs';
+import { outrigger, program } from './support/command.js';
+
+const plugin = fileURLToPath(new URL('../bench/oracle-plugin.mjs', import.meta.url));
+const oracle = (version: string) => ({
+  command: [process.execPath, plugin],
+  env: { ORACLE_VERSION: version },
+  startTimeoutMs: 20_000,
+});
+
+let host: Awaited<ReturnType<typeof startHost>>;
+beforeAll(async () => {
+  host = await startHost({
+    bundledPlugins: false,
+    plugins: { a: oracle('1.0.0') },
+    admin: { apiKey: 'the-admin-key' },
+  });
+  await host.hasModel('a/oracle');
+}, 60_000);
+afterAll(() => host.stop());
+
+const key = { OUTRIGGER_ADMIN_KEY: 'the-admin-key' };
+const run = (args: readonly string[], env: Record<string, string> = key) =>
+  outrigger([...args, '--url', host.url], env);
+
+describe('plugins', () => {
+  it('are shown with version, state, instance and what they serve', async () => {
+    const { code, stdout } = await run(['plugins']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^PLUGIN +VERSION +STATE +RESTARTS +INSTANCE +IN FLIGHT +SERVED +FAILED\n/);
+    expect(stdout).toMatch(/\na +1\.0\.0 +active +0 +[0-9a-f]{8} +0 +\d+ +0\n/);
+  });
+
+  it('are exchanged by a command, in place, by a canary; what is refused is one line', async () => {
+    const swapped = await run(['plugins', 'swap', 'a', '--bake-ms', '0', '--json']);
+    expect(swapped.code).toBe(0);
+    expect(JSON.parse(swapped.stdout)).toMatchObject({ plugin: 'a', from: '1.0.0', to: '1.0.0' });
+    const to = await run(['plugins', 'swap', 'a', '--to', `${process.execPath} '${plugin}'`]);
+    expect(to.stdout).toMatch(
+      /^a: 1\.0\.0 was exchanged for 1\.0\.0; prepared in \d+ ms, exchanged in [\d.]+ ms\n$/,
+    );
+    const canary = await run(['plugins', 'swap', 'a', '--canary', '50%', '--canary-ms', '50']);
+    expect(canary).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('as a canary: 0 requests') as unknown,
+    });
+
+    const dead = await run(['plugins', 'swap', 'a', '--to', `${process.execPath} -e process.exit(3)`]);
+    expect(dead).toEqual({ code: 1, stdout: '', stderr: 'error: plugin a exited with status 3\n' });
+    const unknown = await run(['plugins', 'swap', 'b']);
+    expect(unknown).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: 'error: there is no plugin named "b"; there are a\n',
+    });
+    expect((await run(['plugins', 'swap', 'a', '--canary', '0'])).code).toBe(2);
+    expect((await run(['plugins'])).stdout).toContain('active');
+  }, 60_000);
+
+  it('drain, come back and ask for the right key', async () => {
+    expect((await run(['plugins', 'drain', 'a'])).stdout).toBe('a is stopped (drained by an operator)\n');
+    expect((await run(['plugins'])).stdout).toContain('stopped');
+    expect((await run(['plugins', 'restart', 'a'])).code).toBe(0);
+    await host.hasModel('a/oracle');
+    const refused = await run(['plugins', 'restart', 'a'], { OUTRIGGER_API_KEY: 'a-wrong-key' });
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toContain('OUTRIGGER_ADMIN_KEY');
+    expect((await run(['plugins', 'restart', 'a', '--api-key', 'the-admin-key'], {})).code).toBe(0);
+  }, 60_000);
+
+  it('without a running host there is nothing to administer', async () => {
+    const { code, stderr } = await outrigger(['plugins', 'swap', 'a'], { PORT: '1' });
+    expect(code).toBe(1);
+    expect(stderr).toContain('no host is running at http://127.0.0.1:1');
+  });
+
+  it('tell what is wrong with a call of a tool', async () => {
+    expect((await run(['plugins', 'tools'])).stdout).toBe('No tools.\n');
+    expect((await run(['plugins', 'tools', 'b'])).stderr).toContain('there is no plugin named "b"');
+    expect((await run(['plugins', 'call', 'nope', '{}'])).stderr).toContain('there is no tool named "nope"');
+    expect((await run(['plugins', 'call', 'nope', '[1]'])).code).toBe(2);
+  });
+});
+
+describe('events', () => {
+  it('are told as lines and as JSON, from any point on', async () => {
+    const { stdout } = await run(['events']);
+    expect(stdout).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} {2}a.* {2}discovered to connecting\n/);
+    const all = (await run(['events', '--json'])).stdout.trimEnd().split('\n');
+    const last = JSON.parse(all.at(-1) ?? '{}') as { id: number };
+    expect(last.id).toBe(all.length);
+    const since = await run(['events', '--json', '--since', String(last.id - 1)]);
+    expect(since.stdout).toBe(`${all.at(-1) ?? ''}\n`);
+  });
+
+  it('are followed over a restart of the host until Ctrl-C', async () => {
+    const config = { bundledPlugins: false, plugins: { p: oracle('1.0.0') } };
+    let other = await startHost(config);
+    const child = spawn(process.execPath, [program, 'events', '-f', '--json', '--url', other.url], {
+      env: { PATH: process.env['PATH'] },
+      stdio: 'pipe',
+    });
+    const exited = new Promise((resolve) => child.once('close', resolve));
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+    try {
+      const active = () => stdout.split('"to":"active"').length - 1;
+      await until(() => active() === 1, 'the first start is told');
+      const { port } = new URL(other.url);
+      await other.stop();
+      await until(() => stderr.includes('was lost'), 'the loss is told');
+      other = await startHost({ ...config, server: { port: Number(port) } });
+      await until(() => active() === 2, 'the second start is told');
+      child.kill('SIGINT');
+      expect(await exited).toBe(0);
+      const ids = stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => (JSON.parse(line) as { id: number }).id);
+      const again = ids.lastIndexOf(1);
+      // Each host is told whole, in order and once.
+      expect(ids.slice(again)).toEqual(ids.slice(again).map((_, index) => index + 1));
+      expect(ids.slice(0, again)).toEqual(ids.slice(0, again).map((_, index) => index + 1));
+    } finally {
+      child.kill('SIGKILL');
+      await other.stop();
+    }
+  }, 60_000);
+});
