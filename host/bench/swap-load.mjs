@@ -16,7 +16,11 @@ export async function runSwapLoad(options) {
   const before = { fds: descriptors(), rss: process.memoryUsage.rss() };
   const config = parseConfig({
     plugins: {
-      oracle: { command: [process.execPath, plugin], drainTimeoutMs: drain ? 120_000 : 1 },
+      oracle: {
+        command: [process.execPath, plugin],
+        drainTimeoutMs: drain ? 120_000 : 1,
+        limits: { maxInFlight: 10_000 },
+      },
     },
   });
   const room = await createEngineRoom(config, process.env, silent);

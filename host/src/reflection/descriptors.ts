@@ -2,6 +2,7 @@ import { create, createFileRegistry, fromBinary, type FileRegistry } from '@bufb
 import {
   FileDescriptorProtoSchema,
   FileDescriptorSetSchema,
+  type DescriptorProto,
   type FileDescriptorProto,
 } from '@bufbuild/protobuf/wkt';
 import { GatewayError } from '../errors/gateway-error.js';
@@ -37,11 +38,30 @@ export async function fetchDescriptors(
       if (!files.has(missing)) throw unusable(`reflection answers with other files than ${missing}`);
     }
   });
+  return link(inOrder(files));
+}
+
+/** Links files, imports before importers. Errors say what is wrong with them. */
+export function link(files: readonly FileDescriptorProto[]): FileRegistry {
   try {
-    return createFileRegistry(create(FileDescriptorSetSchema, { file: inOrder(files) }));
+    for (const file of files) for (const message of file.messageType) nameFields(message);
+    return createFileRegistry(create(FileDescriptorSetSchema, { file: [...files] }));
   } catch (thrown) {
     throw unusable(thrown instanceof Error ? thrown.message : 'its descriptors cannot be linked');
   }
+}
+
+/** Descriptors that come out of generated code often leave out the names that JSON uses. */
+function nameFields(message: DescriptorProto): void {
+  for (const field of message.field) {
+    if (field.jsonName === '') field.jsonName = jsonName(field.name);
+  }
+  message.nestedType.forEach(nameFields);
+}
+
+/** As the compiler of Protocol Buffers makes them: without underscores, the letter after one large. */
+function jsonName(name: string): string {
+  return name.replace(/_+([a-z])?/g, (_all, letter: string | undefined) => letter?.toUpperCase() ?? '');
 }
 
 function readFallback(bytes: Uint8Array): ReadonlyMap<string, FileDescriptorProto> {

@@ -9,21 +9,27 @@ const maxDefinitions = 200;
 
 /**
  * JSON Schema of a message in the JSON form of Protocol Buffers: 64-bit integers
- * are text, bytes base64, enums their names. Messages that contain themselves
- * stand in `$defs`, all others where they are used. `closed` refuses unknown
+ * are text, bytes base64, enums their names. Messages that contain themselves or
+ * are used more than once stand in `$defs`, all others where they are used, so
+ * that a schema is no larger than its descriptors. `closed` refuses unknown
  * properties.
  */
 export function messageSchema(message: DescMessage, closed: boolean): Schema {
-  const writer = new SchemaWriter(closed);
+  const writer = new SchemaWriter(message, closed);
   const schema = writer.message(message);
   return { $schema: 'https://json-schema.org/draft/2020-12/schema', ...schema, ...writer.definitions() };
 }
 
 class SchemaWriter {
-  private readonly recursive = new Map<DescMessage, boolean>();
+  private readonly shared: ReadonlySet<DescMessage>;
   private readonly defs = new Map<DescMessage, Schema | undefined>();
 
-  constructor(private readonly closed: boolean) {}
+  constructor(
+    root: DescMessage,
+    private readonly closed: boolean,
+  ) {
+    this.shared = usedAgain(root);
+  }
 
   definitions(): Schema {
     if (this.defs.size === 0) return {};
@@ -39,7 +45,7 @@ class SchemaWriter {
   private reference(desc: DescMessage): Schema {
     const known = wellKnown[desc.typeName];
     if (known !== undefined) return { ...known };
-    if (!this.isRecursive(desc)) return this.object(desc);
+    if (!this.shared.has(desc)) return this.object(desc);
     if (!this.defs.has(desc)) {
       if (this.defs.size >= maxDefinitions) return { type: 'object' };
       // Entered before it is written: it refers to itself.
@@ -52,8 +58,7 @@ class SchemaWriter {
   private object(desc: DescMessage): Schema {
     const exclusive = desc.oneofs
       .filter((oneof) => oneof.fields.length > 1)
-      .flatMap((oneof) => pairs(oneof.fields.map((field) => field.jsonName)))
-      .map((pair) => ({ not: { required: pair } }));
+      .flatMap((oneof) => atMostOne(oneof.fields.map((field) => field.jsonName)));
     return {
       ...describe(commentOf(desc)),
       type: 'object',
@@ -97,47 +102,74 @@ class SchemaWriter {
         };
     }
   }
-
-  /** True when a message contains itself, however deep. */
-  private isRecursive(desc: DescMessage): boolean {
-    let known = this.recursive.get(desc);
-    if (known === undefined) {
-      known = reaches(desc, desc, new Set());
-      this.recursive.set(desc, known);
-    }
-    return known;
-  }
 }
 
-function reaches(from: DescMessage, target: DescMessage, seen: Set<DescMessage>): boolean {
-  for (const field of from.fields) {
-    const { message } = field;
-    if (message === undefined) continue;
-    if (message === target) return true;
-    if (seen.has(message)) continue;
-    seen.add(message);
-    if (reaches(message, target, seen)) return true;
+/** Messages that are met more than once on the way through all fields. */
+function usedAgain(root: DescMessage): ReadonlySet<DescMessage> {
+  const seen = new Set<DescMessage>([root]);
+  const again = new Set<DescMessage>();
+  const open = [root];
+  for (let from = open.pop(); from !== undefined; from = open.pop()) {
+    for (const { message } of from.fields) {
+      if (message === undefined || wellKnown[message.typeName] !== undefined) continue;
+      if (seen.has(message)) again.add(message);
+      else {
+        seen.add(message);
+        open.push(message);
+      }
+    }
   }
-  return false;
+  return again;
 }
 
 function describe(comment: string): Schema {
   return comment === '' ? {} : { description: comment };
 }
 
-function pairs(names: readonly string[]): [string, string][] {
+/** Fields of a oneof beyond which pairs become too many. */
+const maxPairs = 5;
+
+function atMostOne(names: readonly string[]): Schema[] {
+  if (names.length > maxPairs) {
+    const present = names.map((name) => ({ required: [name] }));
+    return [{ oneOf: [...present, { not: { anyOf: present } }] }];
+  }
   return names.flatMap((name, index) =>
-    names.slice(index + 1).map((other): [string, string] => [name, other]),
+    names.slice(index + 1).map((other) => ({ not: { required: [name, other] } })),
   );
 }
 
+/** A regular expression for the whole numbers from 0 to a limit, without leading zeros. */
+function upTo(limit: bigint): string {
+  const digits = limit.toString();
+  const shorter = digits.length > 1 ? [`[1-9][0-9]{0,${digits.length - 2}}`] : [];
+  const lower = [...digits].flatMap((digit, index) => {
+    const lowest = index === 0 ? 1 : 0;
+    if (Number(digit) - 1 < lowest) return [];
+    return [`${digits.slice(0, index)}[${lowest}-${Number(digit) - 1}][0-9]{${digits.length - index - 1}}`];
+  });
+  return `(?:0|${[...shorter, ...lower, digits].join('|')})`;
+}
+
+const signed = (bits: bigint): string => `^(?:${upTo(2n ** (bits - 1n) - 1n)}|-${upTo(2n ** (bits - 1n))})$`;
+const unsigned = (bits: bigint): string => `^${upTo(2n ** bits - 1n)}$`;
+
 const whole = (minimum: number, maximum: number): Schema => ({ type: 'integer', minimum, maximum });
-const signedText: Schema = { type: 'string', pattern: '^-?[0-9]{1,19}$' };
-const unsignedText: Schema = { type: 'string', pattern: '^[0-9]{1,20}$' };
+const signedText: Schema = { type: 'string', pattern: signed(64n) };
+const unsignedText: Schema = { type: 'string', pattern: unsigned(64n) };
+const notANumber: Schema = { enum: ['NaN', 'Infinity', '-Infinity'] };
+const maxFloat = 3.4028234663852886e38;
+const double: Schema = { anyOf: [{ type: 'number' }, notANumber] };
+const float: Schema = { anyOf: [{ type: 'number', minimum: -maxFloat, maximum: maxFloat }, notANumber] };
+const base64: Schema = {
+  type: 'string',
+  contentEncoding: 'base64',
+  pattern: '^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$',
+};
 
 const scalars: Readonly<Record<ScalarType, Schema>> = {
-  [ScalarType.DOUBLE]: { type: 'number' },
-  [ScalarType.FLOAT]: { type: 'number' },
+  [ScalarType.DOUBLE]: double,
+  [ScalarType.FLOAT]: float,
   [ScalarType.INT32]: whole(-(2 ** 31), 2 ** 31 - 1),
   [ScalarType.SINT32]: whole(-(2 ** 31), 2 ** 31 - 1),
   [ScalarType.SFIXED32]: whole(-(2 ** 31), 2 ** 31 - 1),
@@ -150,7 +182,7 @@ const scalars: Readonly<Record<ScalarType, Schema>> = {
   [ScalarType.FIXED64]: unsignedText,
   [ScalarType.BOOL]: { type: 'boolean' },
   [ScalarType.STRING]: { type: 'string' },
-  [ScalarType.BYTES]: { type: 'string', contentEncoding: 'base64', pattern: '^[A-Za-z0-9+/_-]*={0,2}$' },
+  [ScalarType.BYTES]: base64,
 };
 
 function scalar(type: ScalarType): Schema {
@@ -159,8 +191,9 @@ function scalar(type: ScalarType): Schema {
 
 function mapKey(type: ScalarType): Schema {
   if (type === ScalarType.BOOL) return { enum: ['true', 'false'] };
-  const { type: kind } = scalars[type];
-  return kind === 'string' ? scalar(type) : { pattern: '^-?[0-9]{1,20}$' };
+  const { type: kind, minimum } = scalars[type];
+  if (kind === 'string') return scalar(type);
+  return { pattern: minimum === 0 ? unsigned(32n) : signed(32n) };
 }
 
 function enumeration(desc: DescEnum): Schema {
@@ -172,10 +205,14 @@ const nullable = (schema: Schema): Schema => ({ ...schema, type: [schema['type']
 
 /** Types with a JSON form of their own. */
 const wellKnown: Readonly<Record<string, Schema>> = {
-  'google.protobuf.Timestamp': { type: 'string', format: 'date-time' },
+  'google.protobuf.Timestamp': {
+    type: 'string',
+    format: 'date-time',
+    pattern: `^(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\\.[0-9]{1,9})?(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])$`,
+  },
   'google.protobuf.Duration': {
     type: 'string',
-    pattern: '^-?[0-9]+(\\.[0-9]{1,9})?s$',
+    pattern: `^-?${upTo(315_576_000_000n)}(?:\\.[0-9]{1,9})?s$`,
     description: 'Seconds, for example "1.5s".',
   },
   'google.protobuf.FieldMask': { type: 'string' },
@@ -184,13 +221,13 @@ const wellKnown: Readonly<Record<string, Schema>> = {
   'google.protobuf.Value': {},
   'google.protobuf.Any': { type: 'object', required: ['@type'], properties: { '@type': { type: 'string' } } },
   'google.protobuf.Empty': { type: 'object', additionalProperties: false },
-  'google.protobuf.DoubleValue': nullable({ type: 'number' }),
-  'google.protobuf.FloatValue': nullable({ type: 'number' }),
+  'google.protobuf.DoubleValue': { anyOf: [double, { type: 'null' }] },
+  'google.protobuf.FloatValue': { anyOf: [float, { type: 'null' }] },
   'google.protobuf.Int32Value': nullable(whole(-(2 ** 31), 2 ** 31 - 1)),
   'google.protobuf.UInt32Value': nullable(whole(0, 2 ** 32 - 1)),
   'google.protobuf.Int64Value': nullable(signedText),
   'google.protobuf.UInt64Value': nullable(unsignedText),
   'google.protobuf.BoolValue': nullable({ type: 'boolean' }),
   'google.protobuf.StringValue': nullable({ type: 'string' }),
-  'google.protobuf.BytesValue': nullable({ type: 'string', contentEncoding: 'base64' }),
+  'google.protobuf.BytesValue': nullable(base64),
 };

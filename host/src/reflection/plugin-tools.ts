@@ -21,8 +21,11 @@ export interface ToolCallBounds {
   readonly onMessage?: (message: JsonValue) => void;
 }
 
-/** Most messages of a streaming tool that are kept for the answer. */
+/** Most messages and bytes of a streaming tool that are kept for the answer. */
 const maxMessages = 1000;
+const maxBytes = 32 * 1024 * 1024;
+/** Longest call of a tool whose caller sets no limit, in milliseconds. */
+const maxCallMs = 3_600_000;
 
 const validName = /^[A-Za-z0-9_.-]{1,128}$/;
 
@@ -82,15 +85,30 @@ export class PluginTools {
         throw new GatewayError('not_found', `plugin ${known.plugin} no longer has the tool ${name}`);
       const call = {
         signal: bounds.signal,
-        ...(bounds.timeoutMs > 0 ? { timeoutMs: bounds.timeoutMs } : {}),
+        timeoutMs: bounds.timeoutMs > 0 ? bounds.timeoutMs : maxCallMs,
       };
       if (!method.streaming) return await lease.instance.client.unary(method.wire, args, call);
       const messages: JsonValue[] = [];
-      for await (const message of lease.instance.client.stream(method.wire, args, call)) {
+      let bytes = 0;
+      const { wire } = method;
+      const counted: typeof wire = {
+        ...wire,
+        response: {
+          ...wire.response,
+          decode: (encoded) => {
+            bytes += encoded.length;
+            return wire.response.decode(encoded);
+          },
+        },
+      };
+      for await (const message of lease.instance.client.stream(counted, args, call)) {
         bounds.onMessage?.(message);
         messages.push(message);
-        if (messages.length > maxMessages) {
-          throw new GatewayError('upstream_error', `tool ${name} sent more than ${maxMessages} messages`);
+        if (messages.length > maxMessages || bytes > maxBytes) {
+          throw new GatewayError(
+            'upstream_error',
+            `tool ${name} sent more than ${maxMessages} messages or ${maxBytes} bytes`,
+          );
         }
       }
       return messages;

@@ -37,6 +37,9 @@ export interface ReflectedMethod {
 }
 
 const toolOption = 'outrigger.plugin.v1.tool';
+/** Most tools taken from one plugin. */
+const maxTools = 1000;
+
 const typedResult = 'outrigger.plugin.v1.ToolCallResult';
 
 interface ToolOptions {
@@ -61,6 +64,7 @@ export function reflectedMethods(registry: FileRegistry, services: readonly stri
       if (options === undefined || !hasExtension(options, extension)) return [];
       return reflect(method, getExtension(options, extension) as unknown as ToolOptions, registry);
     })
+    .slice(0, maxTools)
     .sort((a, b) => (`${a.service}.${a.method}` < `${b.service}.${b.method}` ? -1 : 1));
 }
 

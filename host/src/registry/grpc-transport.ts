@@ -178,6 +178,12 @@ function ready(channel: grpc.Channel, signal: AbortSignal): Promise<void> {
         resolve();
         return;
       }
+      if (state === grpc.connectivityState.SHUTDOWN) {
+        settled = true;
+        signal.removeEventListener('abort', onAbort);
+        reject(new Error('the connection was closed before it stood'));
+        return;
+      }
       // A bounded wait, so that a channel nobody waits for any more is let go.
       channel.watchConnectivityState(state, Date.now() + 1000, step);
     };

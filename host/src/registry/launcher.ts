@@ -106,6 +106,8 @@ export class Launcher implements InstanceLauncher {
     } finally {
       clearTimeout(timer);
       signal.removeEventListener('abort', giveUp);
+      // Whatever still waits for an instance that is not to be.
+      bounds.abort(late);
     }
   }
 

@@ -84,6 +84,7 @@ export class PluginProcess {
   readonly pid: number | undefined;
   readonly exited: Promise<ProcessExit>;
   private readonly child: ReturnType<typeof spawnGroup>;
+  private readonly tail: LineTail;
   private ended = false;
 
   constructor(spec: ProcessSpec, log: Logger) {
@@ -91,6 +92,7 @@ export class PluginProcess {
     this.pid = this.child.pid;
     this.child.stdin.on('error', () => undefined);
     const tail = forwardLines(this.child.stderr, log);
+    this.tail = tail;
     // Nothing is ever read from a plugin's stdout but for the log.
     forwardLines(this.child.stdout, log);
     this.exited = this.end().then((how) => describeExit(how, spec, tail));
@@ -107,6 +109,11 @@ export class PluginProcess {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** The last telling line on its stderr so far; empty when there was none. */
+  lastWords(): string {
+    return this.tail.last();
   }
 
   /** Kills the group at once. */

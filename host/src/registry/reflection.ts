@@ -24,7 +24,8 @@ export interface ReflectionBounds {
 
 /** Most answers and bytes taken in one conversation. */
 const maxAnswers = 2000;
-const maxBytes = 32 * 1024 * 1024;
+const maxBytes = 16 * 1024 * 1024;
+const maxServices = 1000;
 
 /** Asks one question at a time over one reflection stream. */
 export type Ask = (question: ServerReflectionRequest['messageRequest']) => Promise<ServerReflectionResponse>;
@@ -135,6 +136,10 @@ export async function listServices(transport: PluginTransport, bounds: Reflectio
     if (answer.messageResponse?.$case !== 'listServicesResponse') {
       throw new GatewayError('plugin_unavailable', 'the plugin does not list its services by reflection');
     }
-    return answer.messageResponse.value.service.map((service) => service.name).sort();
+    const { service } = answer.messageResponse.value;
+    if (service.length > maxServices) {
+      throw new GatewayError('plugin_unavailable', `the plugin lists more than ${maxServices} services`);
+    }
+    return service.map(({ name }) => name).sort();
   });
 }

@@ -17,12 +17,17 @@ export const silentLog: Logger = {
 /** File of a plugin for tests. */
 export const oraclePlugin = fileURLToPath(new URL('../../bench/oracle-plugin.mjs', import.meta.url));
 /** File of a server that misbehaves as its argument says. */
-export const misbehavingPlugin = fileURLToPath(new URL('../fixtures/misbehaving-plugin.mjs', import.meta.url));
+export const misbehavingPlugin = fileURLToPath(
+  new URL('../fixtures/misbehaving-plugin.mjs', import.meta.url),
+);
 
 type PluginInput = NonNullable<ConfigInput['plugins']>[string];
 
 /** Configuration of an oracle; `env` is told in bench/oracle-plugin.mjs. */
-export function oracle(env: Readonly<Record<string, string>> = {}, more: Partial<PluginInput> = {}): PluginInput {
+export function oracle(
+  env: Readonly<Record<string, string>> = {},
+  more: Partial<PluginInput> = {},
+): PluginInput {
   return {
     command: [process.execPath, oraclePlugin],
     env,
@@ -93,7 +98,11 @@ export async function ask(
     receivedAt: performance.now(),
   };
   try {
-    const call = { model, request: GenerateRequest.create({ prompt }), parameters: new Map<string, unknown>() };
+    const call = {
+      model,
+      request: GenerateRequest.create({ prompt }),
+      parameters: new Map<string, unknown>(),
+    };
     const generation = await room.router.generate(call, context);
     return await new Promise((resolve) => {
       let text = '';
