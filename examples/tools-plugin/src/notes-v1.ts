@@ -1,0 +1,22 @@
+import { readFileSync } from 'node:fs';
+import { definePlugin, pluginService } from '@outrigger/sdk-plugin';
+import { NotesDefinition } from './gen/v1/acme/notes/v1/notes.js';
+import { handlersOf } from './handlers.js';
+import { Notebook } from './notebook.js';
+
+const notebook = new Notebook();
+
+/** Notes, first version: three tools. */
+export const plugin = definePlugin({
+  name: 'notes',
+  version: '1.0.0',
+  displayName: 'Notes',
+  services: [
+    pluginService({
+      definition: NotesDefinition,
+      // With the comments: they become the descriptions of the tools.
+      descriptorSet: readFileSync(new URL('../descriptor-v1.binpb', import.meta.url)),
+      handlers: handlersOf(notebook),
+    }),
+  ],
+});
