@@ -2,6 +2,9 @@ import { Client, Metadata, credentials, type ServiceError } from '@grpc/grpc-js'
 import { grpcCode, type Method } from '@outrigger/proto';
 import { parseAddress, readPem, type EndpointSettings } from '../config.js';
 
+/** How long a server may take to end a stream after its last message, in milliseconds. */
+const closingMs = 1_000;
+
 /** An error as the server or the transport told it; `failure.ts` finds out what it means. */
 export class ServerError extends Error {
   /** A canonical gRPC code; OK when the error came inside a stream and its code was lost. */
@@ -103,11 +106,16 @@ export class Connection {
    * One request, any number of answers: whatever is there at one moment is one
    * list. Returns when the server has ended the stream with OK; throws
    * ServerError otherwise. Leaving the loop cancels the call at the server.
+   *
+   * After the last message the server is given a moment to end the stream itself:
+   * cancelling what is complete disturbs Triton, which may then never finish an
+   * unload.
    */
   async *stream<Request, Response>(
     method: Method<Request, Response>,
     request: Request,
     headers: Readonly<Record<string, string>>,
+    isLast: (response: Response) => boolean,
     wait: Wait,
   ): AsyncGenerator<readonly Response[], void, undefined> {
     this.#enter(wait);
@@ -124,6 +132,7 @@ export class Connection {
     wait.signal.addEventListener('abort', leave, { once: true });
     let failure: ServerError | undefined;
     let finished = false as boolean;
+    let closing: NodeJS.Timeout | undefined;
     let wake: (() => void) | undefined;
     call.on('readable', () => wake?.());
     // grpc-js tells the error before it lets the stream end, and both may overtake messages that are not read yet.
@@ -143,13 +152,19 @@ export class Connection {
         for (let next: unknown = call.read(); next !== null; next = call.read()) ready.push(next as Response);
         if (ready.length > 0) {
           yield ready;
+          if (!ready.some(isLast)) continue;
+          closing = setTimeout(() => {
+            finished = true;
+            wake?.();
+          }, closingMs);
           continue;
         }
-        if (failure !== undefined) throw failure;
-        if (finished) return;
+        if (failure !== undefined && closing === undefined) throw failure;
+        if (failure !== undefined || finished) return;
         await new Promise<void>((resolve) => (wake = resolve));
       }
     } finally {
+      clearTimeout(closing);
       wait.signal.removeEventListener('abort', leave);
       call.cancel();
       this.#leave();

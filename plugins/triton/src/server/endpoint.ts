@@ -7,6 +7,7 @@ import {
   type ModelConfig,
   type ModelMetadataResponse,
   type ModelStatistics,
+  type ModelStreamInferResponse,
 } from '../gen/inference/inference.js';
 import { Connection, ServerError, type Wait } from './connection.js';
 import { dialectOf, dialects, type Dialect } from './dialect.js';
@@ -233,7 +234,7 @@ export class Endpoint {
     try {
       if (dialect.stream === 'envelope') yield* this.#envelopes(message, wait);
       else {
-        for await (const responses of this.#connection.stream(bareStream, message, {}, wait))
+        for await (const responses of this.#connection.stream(bareStream, message, {}, () => false, wait))
           yield responses.map(answerOf);
       }
     } catch (error) {
@@ -248,21 +249,29 @@ export class Endpoint {
     wait: Wait,
   ): AsyncGenerator<readonly InferenceAnswer[], void, undefined> {
     const headers = { triton_grpc_error: 'true' };
-    for await (const envelopes of this.#connection.stream(methods.modelStreamInfer, message, headers, wait)) {
+    const isLast = (envelope: ModelStreamInferResponse): boolean =>
+      envelope.errorMessage !== '' || isFinal(envelope.inferResponse);
+    let final = false;
+    let failure: ServerError | undefined;
+    for await (const envelopes of this.#connection.stream(
+      methods.modelStreamInfer,
+      message,
+      headers,
+      isLast,
+      wait,
+    )) {
       const answers: InferenceAnswer[] = [];
-      let final = false;
       for (const { errorMessage, inferResponse } of envelopes) {
-        if (errorMessage !== '') {
-          if (answers.length > 0) yield answers;
-          throw new ServerError(grpcCode.OK, errorMessage, isFinal(inferResponse));
-        }
-        if (inferResponse === undefined) continue;
+        if (errorMessage !== '')
+          failure ??= new ServerError(grpcCode.OK, errorMessage, isFinal(inferResponse));
+        if (inferResponse === undefined || failure !== undefined) continue;
         final ||= isFinal(inferResponse);
         if (inferResponse.outputs.length > 0) answers.push(answerOf(inferResponse));
       }
       if (answers.length > 0) yield answers;
-      if (final) return;
     }
+    if (failure !== undefined) throw failure;
+    if (final) return;
     throw new ServerError(grpcCode.DATA_LOSS, 'the stream ended before the answer did');
   }
 

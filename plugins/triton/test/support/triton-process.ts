@@ -33,7 +33,7 @@ export class TritonProcess {
   readonly #program: string;
   #child: ChildProcess | undefined;
   #log = '';
-  #group: number | undefined;
+  readonly #groups: number[] = [];
 
   constructor(program: string) {
     this.#program = program;
@@ -61,6 +61,7 @@ export class TritonProcess {
       { stdio: ['ignore', 'pipe', 'pipe'], detached: true },
     );
     this.#child = child;
+    if (child.pid !== undefined) this.#groups.push(child.pid);
     const keep = (chunk: Buffer): void => {
       this.#log = (this.#log + chunk.toString('utf8')).slice(-20_000);
     };
@@ -98,16 +99,17 @@ export class TritonProcess {
     const late = AbortSignal.timeout(10_000);
     late.addEventListener('abort', () => child.kill('SIGKILL'));
     await ended;
-    this.#group = child.pid;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#end('SIGTERM');
     // Model processes that outlived it, and the shared memory that a crashed one leaves behind.
-    try {
-      if (this.#group !== undefined) process.kill(-this.#group, 'SIGKILL');
-    } catch {
-      // None is left.
+    for (const group of this.#groups) {
+      try {
+        process.kill(-group, 'SIGKILL');
+      } catch {
+        // None is left.
+      }
     }
     const prefix = basename(this.folder);
     for (const region of existsSync('/dev/shm') ? readdirSync('/dev/shm') : []) {

@@ -5,11 +5,11 @@
 // source: inference/inference.proto
 
 /* eslint-disable */
-import { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
+import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 
-export const protobufPackage = 'inference';
+export const protobufPackage = "inference";
 
-export const protobufFileName = 'inference/inference.proto';
+export const protobufFileName = "inference/inference.proto";
 
 /** Types in a model's configuration; elsewhere they are words ("FP32"). */
 export enum DataType {
@@ -31,13 +31,15 @@ export enum DataType {
   UNRECOGNIZED = -1,
 }
 
-export interface ServerLiveRequest {}
+export interface ServerLiveRequest {
+}
 
 export interface ServerLiveResponse {
   live: boolean;
 }
 
-export interface ServerMetadataRequest {}
+export interface ServerMetadataRequest {
+}
 
 export interface ServerMetadataResponse {
   name: string;
@@ -76,11 +78,11 @@ export interface ModelMetadataResponse_TensorMetadata {
 
 export interface InferParameter {
   parameterChoice?:
-    | { $case: 'boolParam'; value: boolean }
-    | { $case: 'int64Param'; value: bigint }
-    | { $case: 'stringParam'; value: string }
-    | { $case: 'doubleParam'; value: number }
-    | { $case: 'uint64Param'; value: bigint }
+    | { $case: "boolParam"; value: boolean }
+    | { $case: "int64Param"; value: bigint }
+    | { $case: "stringParam"; value: string }
+    | { $case: "doubleParam"; value: number }
+    | { $case: "uint64Param"; value: bigint }
     | undefined;
 }
 
@@ -278,10 +280,10 @@ export interface ModelStatisticsResponse {
 
 export interface ModelRepositoryParameter {
   parameterChoice?:
-    | { $case: 'boolParam'; value: boolean }
-    | { $case: 'int64Param'; value: bigint }
-    | { $case: 'stringParam'; value: string }
-    | { $case: 'bytesParam'; value: Buffer }
+    | { $case: "boolParam"; value: boolean }
+    | { $case: "int64Param"; value: bigint }
+    | { $case: "stringParam"; value: string }
+    | { $case: "bytesParam"; value: Buffer }
     | undefined;
 }
 
@@ -315,7 +317,8 @@ export interface RepositoryModelLoadRequest_ParametersEntry {
   value?: ModelRepositoryParameter | undefined;
 }
 
-export interface RepositoryModelLoadResponse {}
+export interface RepositoryModelLoadResponse {
+}
 
 export interface RepositoryModelUnloadRequest {
   repositoryName: string;
@@ -328,7 +331,8 @@ export interface RepositoryModelUnloadRequest_ParametersEntry {
   value?: ModelRepositoryParameter | undefined;
 }
 
-export interface RepositoryModelUnloadResponse {}
+export interface RepositoryModelUnloadResponse {
+}
 
 function createBaseServerLiveRequest(): ServerLiveRequest {
   return {};
@@ -343,7 +347,7 @@ export const ServerLiveRequest: MessageFns<ServerLiveRequest> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -389,7 +393,7 @@ export const ServerLiveResponse: MessageFns<ServerLiveResponse> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -441,7 +445,7 @@ export const ServerMetadataRequest: MessageFns<ServerMetadataRequest> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -472,15 +476,15 @@ export const ServerMetadataRequest: MessageFns<ServerMetadataRequest> = {
 };
 
 function createBaseServerMetadataResponse(): ServerMetadataResponse {
-  return { name: '', version: '', extensions: [] };
+  return { name: "", version: "", extensions: [] };
 }
 
 export const ServerMetadataResponse: MessageFns<ServerMetadataResponse> = {
   encode(message: ServerMetadataResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.name !== '') {
+    if (message.name !== "") {
       writer.uint32(10).string(message.name);
     }
-    if (message.version !== '') {
+    if (message.version !== "") {
       writer.uint32(18).string(message.version);
     }
     for (const v of message.extensions) {
@@ -493,7 +497,7 @@ export const ServerMetadataResponse: MessageFns<ServerMetadataResponse> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -543,23 +547,23 @@ export const ServerMetadataResponse: MessageFns<ServerMetadataResponse> = {
   },
   fromPartial<I extends Exact<DeepPartial<ServerMetadataResponse>, I>>(object: I): ServerMetadataResponse {
     const message = createBaseServerMetadataResponse();
-    message.name = object.name ?? '';
-    message.version = object.version ?? '';
+    message.name = object.name ?? "";
+    message.version = object.version ?? "";
     message.extensions = object.extensions?.map((e) => e) || [];
     return message;
   },
 };
 
 function createBaseModelReadyRequest(): ModelReadyRequest {
-  return { name: '', version: '' };
+  return { name: "", version: "" };
 }
 
 export const ModelReadyRequest: MessageFns<ModelReadyRequest> = {
   encode(message: ModelReadyRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.name !== '') {
+    if (message.name !== "") {
       writer.uint32(10).string(message.name);
     }
-    if (message.version !== '') {
+    if (message.version !== "") {
       writer.uint32(18).string(message.version);
     }
     return writer;
@@ -569,7 +573,7 @@ export const ModelReadyRequest: MessageFns<ModelReadyRequest> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -611,8 +615,8 @@ export const ModelReadyRequest: MessageFns<ModelReadyRequest> = {
   },
   fromPartial<I extends Exact<DeepPartial<ModelReadyRequest>, I>>(object: I): ModelReadyRequest {
     const message = createBaseModelReadyRequest();
-    message.name = object.name ?? '';
-    message.version = object.version ?? '';
+    message.name = object.name ?? "";
+    message.version = object.version ?? "";
     return message;
   },
 };
@@ -633,7 +637,7 @@ export const ModelReadyResponse: MessageFns<ModelReadyResponse> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -673,15 +677,15 @@ export const ModelReadyResponse: MessageFns<ModelReadyResponse> = {
 };
 
 function createBaseModelMetadataRequest(): ModelMetadataRequest {
-  return { name: '', version: '' };
+  return { name: "", version: "" };
 }
 
 export const ModelMetadataRequest: MessageFns<ModelMetadataRequest> = {
   encode(message: ModelMetadataRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.name !== '') {
+    if (message.name !== "") {
       writer.uint32(10).string(message.name);
     }
-    if (message.version !== '') {
+    if (message.version !== "") {
       writer.uint32(18).string(message.version);
     }
     return writer;
@@ -691,7 +695,7 @@ export const ModelMetadataRequest: MessageFns<ModelMetadataRequest> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -733,25 +737,25 @@ export const ModelMetadataRequest: MessageFns<ModelMetadataRequest> = {
   },
   fromPartial<I extends Exact<DeepPartial<ModelMetadataRequest>, I>>(object: I): ModelMetadataRequest {
     const message = createBaseModelMetadataRequest();
-    message.name = object.name ?? '';
-    message.version = object.version ?? '';
+    message.name = object.name ?? "";
+    message.version = object.version ?? "";
     return message;
   },
 };
 
 function createBaseModelMetadataResponse(): ModelMetadataResponse {
-  return { name: '', versions: [], platform: '', inputs: [], outputs: [] };
+  return { name: "", versions: [], platform: "", inputs: [], outputs: [] };
 }
 
 export const ModelMetadataResponse: MessageFns<ModelMetadataResponse> = {
   encode(message: ModelMetadataResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.name !== '') {
+    if (message.name !== "") {
       writer.uint32(10).string(message.name);
     }
     for (const v of message.versions) {
       writer.uint32(18).string(v!);
     }
-    if (message.platform !== '') {
+    if (message.platform !== "") {
       writer.uint32(26).string(message.platform);
     }
     for (const v of message.inputs) {
@@ -767,7 +771,7 @@ export const ModelMetadataResponse: MessageFns<ModelMetadataResponse> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -833,9 +837,9 @@ export const ModelMetadataResponse: MessageFns<ModelMetadataResponse> = {
   },
   fromPartial<I extends Exact<DeepPartial<ModelMetadataResponse>, I>>(object: I): ModelMetadataResponse {
     const message = createBaseModelMetadataResponse();
-    message.name = object.name ?? '';
+    message.name = object.name ?? "";
     message.versions = object.versions?.map((e) => e) || [];
-    message.platform = object.platform ?? '';
+    message.platform = object.platform ?? "";
     message.inputs = object.inputs?.map((e) => ModelMetadataResponse_TensorMetadata.fromPartial(e)) || [];
     message.outputs = object.outputs?.map((e) => ModelMetadataResponse_TensorMetadata.fromPartial(e)) || [];
     return message;
@@ -843,25 +847,22 @@ export const ModelMetadataResponse: MessageFns<ModelMetadataResponse> = {
 };
 
 function createBaseModelMetadataResponse_TensorMetadata(): ModelMetadataResponse_TensorMetadata {
-  return { name: '', datatype: '', shape: [] };
+  return { name: "", datatype: "", shape: [] };
 }
 
 export const ModelMetadataResponse_TensorMetadata: MessageFns<ModelMetadataResponse_TensorMetadata> = {
-  encode(
-    message: ModelMetadataResponse_TensorMetadata,
-    writer: BinaryWriter = new BinaryWriter(),
-  ): BinaryWriter {
-    if (message.name !== '') {
+  encode(message: ModelMetadataResponse_TensorMetadata, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
       writer.uint32(10).string(message.name);
     }
-    if (message.datatype !== '') {
+    if (message.datatype !== "") {
       writer.uint32(18).string(message.datatype);
     }
     if (message.shape.length !== 0) {
       writer.uint32(26).fork();
       for (const v of message.shape) {
         if (BigInt.asIntN(64, v) !== v) {
-          throw new globalThis.Error('a value provided in array field shape of type int64 is too large');
+          throw new globalThis.Error("a value provided in array field shape of type int64 is too large");
         }
         writer.int64(v);
       }
@@ -874,7 +875,7 @@ export const ModelMetadataResponse_TensorMetadata: MessageFns<ModelMetadataRespo
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -938,8 +939,8 @@ export const ModelMetadataResponse_TensorMetadata: MessageFns<ModelMetadataRespo
     object: I,
   ): ModelMetadataResponse_TensorMetadata {
     const message = createBaseModelMetadataResponse_TensorMetadata();
-    message.name = object.name ?? '';
-    message.datatype = object.datatype ?? '';
+    message.name = object.name ?? "";
+    message.datatype = object.datatype ?? "";
     message.shape = object.shape?.map((e) => BigInt(e)) || [];
     return message;
   },
@@ -952,28 +953,24 @@ function createBaseInferParameter(): InferParameter {
 export const InferParameter: MessageFns<InferParameter> = {
   encode(message: InferParameter, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     switch (message.parameterChoice?.$case) {
-      case 'boolParam':
+      case "boolParam":
         writer.uint32(8).bool(message.parameterChoice.value);
         break;
-      case 'int64Param':
+      case "int64Param":
         if (BigInt.asIntN(64, message.parameterChoice.value) !== message.parameterChoice.value) {
-          throw new globalThis.Error(
-            'value provided for field message.parameterChoice.value of type int64 too large',
-          );
+          throw new globalThis.Error("value provided for field message.parameterChoice.value of type int64 too large");
         }
         writer.uint32(16).int64(message.parameterChoice.value);
         break;
-      case 'stringParam':
+      case "stringParam":
         writer.uint32(26).string(message.parameterChoice.value);
         break;
-      case 'doubleParam':
+      case "doubleParam":
         writer.uint32(33).double(message.parameterChoice.value);
         break;
-      case 'uint64Param':
+      case "uint64Param":
         if (BigInt.asUintN(64, message.parameterChoice.value) !== message.parameterChoice.value) {
-          throw new globalThis.Error(
-            'value provided for field message.parameterChoice.value of type uint64 too large',
-          );
+          throw new globalThis.Error("value provided for field message.parameterChoice.value of type uint64 too large");
         }
         writer.uint32(40).uint64(message.parameterChoice.value);
         break;
@@ -985,7 +982,7 @@ export const InferParameter: MessageFns<InferParameter> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -999,7 +996,7 @@ export const InferParameter: MessageFns<InferParameter> = {
               break;
             }
 
-            message.parameterChoice = { $case: 'boolParam', value: reader.bool() };
+            message.parameterChoice = { $case: "boolParam", value: reader.bool() };
             continue;
           }
           case 2: {
@@ -1007,7 +1004,7 @@ export const InferParameter: MessageFns<InferParameter> = {
               break;
             }
 
-            message.parameterChoice = { $case: 'int64Param', value: reader.int64() as bigint };
+            message.parameterChoice = { $case: "int64Param", value: reader.int64() as bigint };
             continue;
           }
           case 3: {
@@ -1015,7 +1012,7 @@ export const InferParameter: MessageFns<InferParameter> = {
               break;
             }
 
-            message.parameterChoice = { $case: 'stringParam', value: reader.string() };
+            message.parameterChoice = { $case: "stringParam", value: reader.string() };
             continue;
           }
           case 4: {
@@ -1023,7 +1020,7 @@ export const InferParameter: MessageFns<InferParameter> = {
               break;
             }
 
-            message.parameterChoice = { $case: 'doubleParam', value: reader.double() };
+            message.parameterChoice = { $case: "doubleParam", value: reader.double() };
             continue;
           }
           case 5: {
@@ -1031,7 +1028,7 @@ export const InferParameter: MessageFns<InferParameter> = {
               break;
             }
 
-            message.parameterChoice = { $case: 'uint64Param', value: reader.uint64() as bigint };
+            message.parameterChoice = { $case: "uint64Param", value: reader.uint64() as bigint };
             continue;
           }
         }
@@ -1052,33 +1049,33 @@ export const InferParameter: MessageFns<InferParameter> = {
   fromPartial<I extends Exact<DeepPartial<InferParameter>, I>>(object: I): InferParameter {
     const message = createBaseInferParameter();
     switch (object.parameterChoice?.$case) {
-      case 'boolParam': {
+      case "boolParam": {
         if (object.parameterChoice?.value !== undefined && object.parameterChoice?.value !== null) {
-          message.parameterChoice = { $case: 'boolParam', value: object.parameterChoice.value };
+          message.parameterChoice = { $case: "boolParam", value: object.parameterChoice.value };
         }
         break;
       }
-      case 'int64Param': {
+      case "int64Param": {
         if (object.parameterChoice?.value !== undefined && object.parameterChoice?.value !== null) {
-          message.parameterChoice = { $case: 'int64Param', value: BigInt(object.parameterChoice.value) };
+          message.parameterChoice = { $case: "int64Param", value: BigInt(object.parameterChoice.value) };
         }
         break;
       }
-      case 'stringParam': {
+      case "stringParam": {
         if (object.parameterChoice?.value !== undefined && object.parameterChoice?.value !== null) {
-          message.parameterChoice = { $case: 'stringParam', value: object.parameterChoice.value };
+          message.parameterChoice = { $case: "stringParam", value: object.parameterChoice.value };
         }
         break;
       }
-      case 'doubleParam': {
+      case "doubleParam": {
         if (object.parameterChoice?.value !== undefined && object.parameterChoice?.value !== null) {
-          message.parameterChoice = { $case: 'doubleParam', value: object.parameterChoice.value };
+          message.parameterChoice = { $case: "doubleParam", value: object.parameterChoice.value };
         }
         break;
       }
-      case 'uint64Param': {
+      case "uint64Param": {
         if (object.parameterChoice?.value !== undefined && object.parameterChoice?.value !== null) {
-          message.parameterChoice = { $case: 'uint64Param', value: BigInt(object.parameterChoice.value) };
+          message.parameterChoice = { $case: "uint64Param", value: BigInt(object.parameterChoice.value) };
         }
         break;
       }
@@ -1120,9 +1117,7 @@ export const InferTensorContents: MessageFns<InferTensorContents> = {
       writer.uint32(26).fork();
       for (const v of message.int64Contents) {
         if (BigInt.asIntN(64, v) !== v) {
-          throw new globalThis.Error(
-            'a value provided in array field int64Contents of type int64 is too large',
-          );
+          throw new globalThis.Error("a value provided in array field int64Contents of type int64 is too large");
         }
         writer.int64(v);
       }
@@ -1139,9 +1134,7 @@ export const InferTensorContents: MessageFns<InferTensorContents> = {
       writer.uint32(42).fork();
       for (const v of message.uint64Contents) {
         if (BigInt.asUintN(64, v) !== v) {
-          throw new globalThis.Error(
-            'a value provided in array field uint64Contents of type uint64 is too large',
-          );
+          throw new globalThis.Error("a value provided in array field uint64Contents of type uint64 is too large");
         }
         writer.uint64(v);
       }
@@ -1171,7 +1164,7 @@ export const InferTensorContents: MessageFns<InferTensorContents> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -1344,26 +1337,18 @@ export const InferTensorContents: MessageFns<InferTensorContents> = {
 };
 
 function createBaseModelInferRequest(): ModelInferRequest {
-  return {
-    modelName: '',
-    modelVersion: '',
-    id: '',
-    parameters: {},
-    inputs: [],
-    outputs: [],
-    rawInputContents: [],
-  };
+  return { modelName: "", modelVersion: "", id: "", parameters: {}, inputs: [], outputs: [], rawInputContents: [] };
 }
 
 export const ModelInferRequest: MessageFns<ModelInferRequest> = {
   encode(message: ModelInferRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.modelName !== '') {
+    if (message.modelName !== "") {
       writer.uint32(10).string(message.modelName);
     }
-    if (message.modelVersion !== '') {
+    if (message.modelVersion !== "") {
       writer.uint32(18).string(message.modelVersion);
     }
-    if (message.id !== '') {
+    if (message.id !== "") {
       writer.uint32(26).string(message.id);
     }
     globalThis.Object.entries(message.parameters).forEach(([key, value]: [string, InferParameter]) => {
@@ -1385,7 +1370,7 @@ export const ModelInferRequest: MessageFns<ModelInferRequest> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -1442,9 +1427,7 @@ export const ModelInferRequest: MessageFns<ModelInferRequest> = {
               break;
             }
 
-            message.outputs.push(
-              ModelInferRequest_InferRequestedOutputTensor.decode(reader, reader.uint32()),
-            );
+            message.outputs.push(ModelInferRequest_InferRequestedOutputTensor.decode(reader, reader.uint32()));
             continue;
           }
           case 7: {
@@ -1472,55 +1455,50 @@ export const ModelInferRequest: MessageFns<ModelInferRequest> = {
   },
   fromPartial<I extends Exact<DeepPartial<ModelInferRequest>, I>>(object: I): ModelInferRequest {
     const message = createBaseModelInferRequest();
-    message.modelName = object.modelName ?? '';
-    message.modelVersion = object.modelVersion ?? '';
-    message.id = object.id ?? '';
-    message.parameters = (
-      globalThis.Object.entries(object.parameters ?? {}) as [string, InferParameter][]
-    ).reduce((acc: { [key: string]: InferParameter }, [key, value]: [string, InferParameter]) => {
-      if (value !== undefined) {
-        acc[key] = InferParameter.fromPartial(value);
-      }
-      return acc;
-    }, {});
+    message.modelName = object.modelName ?? "";
+    message.modelVersion = object.modelVersion ?? "";
+    message.id = object.id ?? "";
+    message.parameters = (globalThis.Object.entries(object.parameters ?? {}) as [string, InferParameter][]).reduce(
+      (acc: { [key: string]: InferParameter }, [key, value]: [string, InferParameter]) => {
+        if (value !== undefined) {
+          acc[key] = InferParameter.fromPartial(value);
+        }
+        return acc;
+      },
+      {},
+    );
     message.inputs = object.inputs?.map((e) => ModelInferRequest_InferInputTensor.fromPartial(e)) || [];
-    message.outputs =
-      object.outputs?.map((e) => ModelInferRequest_InferRequestedOutputTensor.fromPartial(e)) || [];
+    message.outputs = object.outputs?.map((e) => ModelInferRequest_InferRequestedOutputTensor.fromPartial(e)) || [];
     message.rawInputContents = object.rawInputContents?.map((e) => e) || [];
     return message;
   },
 };
 
 function createBaseModelInferRequest_InferInputTensor(): ModelInferRequest_InferInputTensor {
-  return { name: '', datatype: '', shape: [], parameters: {}, contents: undefined };
+  return { name: "", datatype: "", shape: [], parameters: {}, contents: undefined };
 }
 
 export const ModelInferRequest_InferInputTensor: MessageFns<ModelInferRequest_InferInputTensor> = {
-  encode(
-    message: ModelInferRequest_InferInputTensor,
-    writer: BinaryWriter = new BinaryWriter(),
-  ): BinaryWriter {
-    if (message.name !== '') {
+  encode(message: ModelInferRequest_InferInputTensor, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
       writer.uint32(10).string(message.name);
     }
-    if (message.datatype !== '') {
+    if (message.datatype !== "") {
       writer.uint32(18).string(message.datatype);
     }
     if (message.shape.length !== 0) {
       writer.uint32(26).fork();
       for (const v of message.shape) {
         if (BigInt.asIntN(64, v) !== v) {
-          throw new globalThis.Error('a value provided in array field shape of type int64 is too large');
+          throw new globalThis.Error("a value provided in array field shape of type int64 is too large");
         }
         writer.int64(v);
       }
       writer.join();
     }
     globalThis.Object.entries(message.parameters).forEach(([key, value]: [string, InferParameter]) => {
-      ModelInferRequest_InferInputTensor_ParametersEntry.encode(
-        { key: key as any, value },
-        writer.uint32(34).fork(),
-      ).join();
+      ModelInferRequest_InferInputTensor_ParametersEntry.encode({ key: key as any, value }, writer.uint32(34).fork())
+        .join();
     });
     if (message.contents !== undefined) {
       InferTensorContents.encode(message.contents, writer.uint32(42).fork()).join();
@@ -1532,7 +1510,7 @@ export const ModelInferRequest_InferInputTensor: MessageFns<ModelInferRequest_In
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -1615,288 +1593,279 @@ export const ModelInferRequest_InferInputTensor: MessageFns<ModelInferRequest_In
     object: I,
   ): ModelInferRequest_InferInputTensor {
     const message = createBaseModelInferRequest_InferInputTensor();
-    message.name = object.name ?? '';
-    message.datatype = object.datatype ?? '';
+    message.name = object.name ?? "";
+    message.datatype = object.datatype ?? "";
     message.shape = object.shape?.map((e) => BigInt(e)) || [];
-    message.parameters = (
-      globalThis.Object.entries(object.parameters ?? {}) as [string, InferParameter][]
-    ).reduce((acc: { [key: string]: InferParameter }, [key, value]: [string, InferParameter]) => {
-      if (value !== undefined) {
-        acc[key] = InferParameter.fromPartial(value);
-      }
-      return acc;
-    }, {});
-    message.contents =
-      object.contents !== undefined && object.contents !== null
-        ? InferTensorContents.fromPartial(object.contents)
-        : undefined;
+    message.parameters = (globalThis.Object.entries(object.parameters ?? {}) as [string, InferParameter][]).reduce(
+      (acc: { [key: string]: InferParameter }, [key, value]: [string, InferParameter]) => {
+        if (value !== undefined) {
+          acc[key] = InferParameter.fromPartial(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.contents = (object.contents !== undefined && object.contents !== null)
+      ? InferTensorContents.fromPartial(object.contents)
+      : undefined;
     return message;
   },
 };
 
 function createBaseModelInferRequest_InferInputTensor_ParametersEntry(): ModelInferRequest_InferInputTensor_ParametersEntry {
-  return { key: '', value: undefined };
+  return { key: "", value: undefined };
 }
 
-export const ModelInferRequest_InferInputTensor_ParametersEntry: MessageFns<ModelInferRequest_InferInputTensor_ParametersEntry> =
-  {
-    encode(
-      message: ModelInferRequest_InferInputTensor_ParametersEntry,
-      writer: BinaryWriter = new BinaryWriter(),
-    ): BinaryWriter {
-      if (message.key !== '') {
-        writer.uint32(10).string(message.key);
-      }
-      if (message.value !== undefined) {
-        InferParameter.encode(message.value, writer.uint32(18).fork()).join();
-      }
-      return writer;
-    },
+export const ModelInferRequest_InferInputTensor_ParametersEntry: MessageFns<
+  ModelInferRequest_InferInputTensor_ParametersEntry
+> = {
+  encode(
+    message: ModelInferRequest_InferInputTensor_ParametersEntry,
+    writer: BinaryWriter = new BinaryWriter(),
+  ): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== undefined) {
+      InferParameter.encode(message.value, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
 
-    decode(
-      input: BinaryReader | Uint8Array,
-      length?: number,
-    ): ModelInferRequest_InferInputTensor_ParametersEntry {
-      const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-      const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-      if (previousRecursionDepth >= 100) {
-        throw new globalThis.Error('protobuf decode recursion limit exceeded');
-      }
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-      try {
-        const end = length === undefined ? reader.len : reader.pos + length;
-        const message = createBaseModelInferRequest_InferInputTensor_ParametersEntry();
-        while (reader.pos < end) {
-          const tag = reader.uint32();
-          switch (tag >>> 3) {
-            case 1: {
-              if (tag !== 10) {
-                break;
-              }
-
-              message.key = reader.string();
-              continue;
-            }
-            case 2: {
-              if (tag !== 18) {
-                break;
-              }
-
-              message.value = InferParameter.decode(reader, reader.uint32());
-              continue;
-            }
-          }
-          if ((tag & 7) === 4 || tag === 0) {
-            break;
-          }
-          reader.skip(tag & 7);
-        }
-        return message;
-      } finally {
-        (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-      }
-    },
-
-    create<I extends Exact<DeepPartial<ModelInferRequest_InferInputTensor_ParametersEntry>, I>>(
-      base?: I,
-    ): ModelInferRequest_InferInputTensor_ParametersEntry {
-      return ModelInferRequest_InferInputTensor_ParametersEntry.fromPartial(base ?? ({} as any));
-    },
-    fromPartial<I extends Exact<DeepPartial<ModelInferRequest_InferInputTensor_ParametersEntry>, I>>(
-      object: I,
-    ): ModelInferRequest_InferInputTensor_ParametersEntry {
+  decode(input: BinaryReader | Uint8Array, length?: number): ModelInferRequest_InferInputTensor_ParametersEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
       const message = createBaseModelInferRequest_InferInputTensor_ParametersEntry();
-      message.key = object.key ?? '';
-      message.value =
-        object.value !== undefined && object.value !== null
-          ? InferParameter.fromPartial(object.value)
-          : undefined;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = InferParameter.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
       return message;
-    },
-  };
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ModelInferRequest_InferInputTensor_ParametersEntry>, I>>(
+    base?: I,
+  ): ModelInferRequest_InferInputTensor_ParametersEntry {
+    return ModelInferRequest_InferInputTensor_ParametersEntry.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ModelInferRequest_InferInputTensor_ParametersEntry>, I>>(
+    object: I,
+  ): ModelInferRequest_InferInputTensor_ParametersEntry {
+    const message = createBaseModelInferRequest_InferInputTensor_ParametersEntry();
+    message.key = object.key ?? "";
+    message.value = (object.value !== undefined && object.value !== null)
+      ? InferParameter.fromPartial(object.value)
+      : undefined;
+    return message;
+  },
+};
 
 function createBaseModelInferRequest_InferRequestedOutputTensor(): ModelInferRequest_InferRequestedOutputTensor {
-  return { name: '', parameters: {} };
+  return { name: "", parameters: {} };
 }
 
-export const ModelInferRequest_InferRequestedOutputTensor: MessageFns<ModelInferRequest_InferRequestedOutputTensor> =
-  {
-    encode(
-      message: ModelInferRequest_InferRequestedOutputTensor,
-      writer: BinaryWriter = new BinaryWriter(),
-    ): BinaryWriter {
-      if (message.name !== '') {
-        writer.uint32(10).string(message.name);
-      }
-      globalThis.Object.entries(message.parameters).forEach(([key, value]: [string, InferParameter]) => {
-        ModelInferRequest_InferRequestedOutputTensor_ParametersEntry.encode(
-          { key: key as any, value },
-          writer.uint32(18).fork(),
-        ).join();
-      });
-      return writer;
-    },
+export const ModelInferRequest_InferRequestedOutputTensor: MessageFns<ModelInferRequest_InferRequestedOutputTensor> = {
+  encode(
+    message: ModelInferRequest_InferRequestedOutputTensor,
+    writer: BinaryWriter = new BinaryWriter(),
+  ): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    globalThis.Object.entries(message.parameters).forEach(([key, value]: [string, InferParameter]) => {
+      ModelInferRequest_InferRequestedOutputTensor_ParametersEntry.encode(
+        { key: key as any, value },
+        writer.uint32(18).fork(),
+      ).join();
+    });
+    return writer;
+  },
 
-    decode(input: BinaryReader | Uint8Array, length?: number): ModelInferRequest_InferRequestedOutputTensor {
-      const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-      const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-      if (previousRecursionDepth >= 100) {
-        throw new globalThis.Error('protobuf decode recursion limit exceeded');
-      }
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-      try {
-        const end = length === undefined ? reader.len : reader.pos + length;
-        const message = createBaseModelInferRequest_InferRequestedOutputTensor();
-        while (reader.pos < end) {
-          const tag = reader.uint32();
-          switch (tag >>> 3) {
-            case 1: {
-              if (tag !== 10) {
-                break;
-              }
-
-              message.name = reader.string();
-              continue;
-            }
-            case 2: {
-              if (tag !== 18) {
-                break;
-              }
-
-              const entry2 = ModelInferRequest_InferRequestedOutputTensor_ParametersEntry.decode(
-                reader,
-                reader.uint32(),
-              );
-              if (entry2.value !== undefined) {
-                message.parameters[entry2.key] = entry2.value;
-              }
-              continue;
-            }
-          }
-          if ((tag & 7) === 4 || tag === 0) {
-            break;
-          }
-          reader.skip(tag & 7);
-        }
-        return message;
-      } finally {
-        (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-      }
-    },
-
-    create<I extends Exact<DeepPartial<ModelInferRequest_InferRequestedOutputTensor>, I>>(
-      base?: I,
-    ): ModelInferRequest_InferRequestedOutputTensor {
-      return ModelInferRequest_InferRequestedOutputTensor.fromPartial(base ?? ({} as any));
-    },
-    fromPartial<I extends Exact<DeepPartial<ModelInferRequest_InferRequestedOutputTensor>, I>>(
-      object: I,
-    ): ModelInferRequest_InferRequestedOutputTensor {
+  decode(input: BinaryReader | Uint8Array, length?: number): ModelInferRequest_InferRequestedOutputTensor {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
       const message = createBaseModelInferRequest_InferRequestedOutputTensor();
-      message.name = object.name ?? '';
-      message.parameters = (
-        globalThis.Object.entries(object.parameters ?? {}) as [string, InferParameter][]
-      ).reduce((acc: { [key: string]: InferParameter }, [key, value]: [string, InferParameter]) => {
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            const entry2 = ModelInferRequest_InferRequestedOutputTensor_ParametersEntry.decode(reader, reader.uint32());
+            if (entry2.value !== undefined) {
+              message.parameters[entry2.key] = entry2.value;
+            }
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ModelInferRequest_InferRequestedOutputTensor>, I>>(
+    base?: I,
+  ): ModelInferRequest_InferRequestedOutputTensor {
+    return ModelInferRequest_InferRequestedOutputTensor.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ModelInferRequest_InferRequestedOutputTensor>, I>>(
+    object: I,
+  ): ModelInferRequest_InferRequestedOutputTensor {
+    const message = createBaseModelInferRequest_InferRequestedOutputTensor();
+    message.name = object.name ?? "";
+    message.parameters = (globalThis.Object.entries(object.parameters ?? {}) as [string, InferParameter][]).reduce(
+      (acc: { [key: string]: InferParameter }, [key, value]: [string, InferParameter]) => {
         if (value !== undefined) {
           acc[key] = InferParameter.fromPartial(value);
         }
         return acc;
-      }, {});
-      return message;
-    },
-  };
+      },
+      {},
+    );
+    return message;
+  },
+};
 
 function createBaseModelInferRequest_InferRequestedOutputTensor_ParametersEntry(): ModelInferRequest_InferRequestedOutputTensor_ParametersEntry {
-  return { key: '', value: undefined };
+  return { key: "", value: undefined };
 }
 
-export const ModelInferRequest_InferRequestedOutputTensor_ParametersEntry: MessageFns<ModelInferRequest_InferRequestedOutputTensor_ParametersEntry> =
-  {
-    encode(
-      message: ModelInferRequest_InferRequestedOutputTensor_ParametersEntry,
-      writer: BinaryWriter = new BinaryWriter(),
-    ): BinaryWriter {
-      if (message.key !== '') {
-        writer.uint32(10).string(message.key);
-      }
-      if (message.value !== undefined) {
-        InferParameter.encode(message.value, writer.uint32(18).fork()).join();
-      }
-      return writer;
-    },
+export const ModelInferRequest_InferRequestedOutputTensor_ParametersEntry: MessageFns<
+  ModelInferRequest_InferRequestedOutputTensor_ParametersEntry
+> = {
+  encode(
+    message: ModelInferRequest_InferRequestedOutputTensor_ParametersEntry,
+    writer: BinaryWriter = new BinaryWriter(),
+  ): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== undefined) {
+      InferParameter.encode(message.value, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
 
-    decode(
-      input: BinaryReader | Uint8Array,
-      length?: number,
-    ): ModelInferRequest_InferRequestedOutputTensor_ParametersEntry {
-      const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-      const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-      if (previousRecursionDepth >= 100) {
-        throw new globalThis.Error('protobuf decode recursion limit exceeded');
-      }
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-      try {
-        const end = length === undefined ? reader.len : reader.pos + length;
-        const message = createBaseModelInferRequest_InferRequestedOutputTensor_ParametersEntry();
-        while (reader.pos < end) {
-          const tag = reader.uint32();
-          switch (tag >>> 3) {
-            case 1: {
-              if (tag !== 10) {
-                break;
-              }
-
-              message.key = reader.string();
-              continue;
-            }
-            case 2: {
-              if (tag !== 18) {
-                break;
-              }
-
-              message.value = InferParameter.decode(reader, reader.uint32());
-              continue;
-            }
-          }
-          if ((tag & 7) === 4 || tag === 0) {
-            break;
-          }
-          reader.skip(tag & 7);
-        }
-        return message;
-      } finally {
-        (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-      }
-    },
-
-    create<I extends Exact<DeepPartial<ModelInferRequest_InferRequestedOutputTensor_ParametersEntry>, I>>(
-      base?: I,
-    ): ModelInferRequest_InferRequestedOutputTensor_ParametersEntry {
-      return ModelInferRequest_InferRequestedOutputTensor_ParametersEntry.fromPartial(base ?? ({} as any));
-    },
-    fromPartial<
-      I extends Exact<DeepPartial<ModelInferRequest_InferRequestedOutputTensor_ParametersEntry>, I>,
-    >(object: I): ModelInferRequest_InferRequestedOutputTensor_ParametersEntry {
+  decode(
+    input: BinaryReader | Uint8Array,
+    length?: number,
+  ): ModelInferRequest_InferRequestedOutputTensor_ParametersEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
       const message = createBaseModelInferRequest_InferRequestedOutputTensor_ParametersEntry();
-      message.key = object.key ?? '';
-      message.value =
-        object.value !== undefined && object.value !== null
-          ? InferParameter.fromPartial(object.value)
-          : undefined;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = InferParameter.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
       return message;
-    },
-  };
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ModelInferRequest_InferRequestedOutputTensor_ParametersEntry>, I>>(
+    base?: I,
+  ): ModelInferRequest_InferRequestedOutputTensor_ParametersEntry {
+    return ModelInferRequest_InferRequestedOutputTensor_ParametersEntry.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ModelInferRequest_InferRequestedOutputTensor_ParametersEntry>, I>>(
+    object: I,
+  ): ModelInferRequest_InferRequestedOutputTensor_ParametersEntry {
+    const message = createBaseModelInferRequest_InferRequestedOutputTensor_ParametersEntry();
+    message.key = object.key ?? "";
+    message.value = (object.value !== undefined && object.value !== null)
+      ? InferParameter.fromPartial(object.value)
+      : undefined;
+    return message;
+  },
+};
 
 function createBaseModelInferRequest_ParametersEntry(): ModelInferRequest_ParametersEntry {
-  return { key: '', value: undefined };
+  return { key: "", value: undefined };
 }
 
 export const ModelInferRequest_ParametersEntry: MessageFns<ModelInferRequest_ParametersEntry> = {
-  encode(
-    message: ModelInferRequest_ParametersEntry,
-    writer: BinaryWriter = new BinaryWriter(),
-  ): BinaryWriter {
-    if (message.key !== '') {
+  encode(message: ModelInferRequest_ParametersEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
       writer.uint32(10).string(message.key);
     }
     if (message.value !== undefined) {
@@ -1909,7 +1878,7 @@ export const ModelInferRequest_ParametersEntry: MessageFns<ModelInferRequest_Par
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -1955,28 +1924,27 @@ export const ModelInferRequest_ParametersEntry: MessageFns<ModelInferRequest_Par
     object: I,
   ): ModelInferRequest_ParametersEntry {
     const message = createBaseModelInferRequest_ParametersEntry();
-    message.key = object.key ?? '';
-    message.value =
-      object.value !== undefined && object.value !== null
-        ? InferParameter.fromPartial(object.value)
-        : undefined;
+    message.key = object.key ?? "";
+    message.value = (object.value !== undefined && object.value !== null)
+      ? InferParameter.fromPartial(object.value)
+      : undefined;
     return message;
   },
 };
 
 function createBaseModelInferResponse(): ModelInferResponse {
-  return { modelName: '', modelVersion: '', id: '', parameters: {}, outputs: [], rawOutputContents: [] };
+  return { modelName: "", modelVersion: "", id: "", parameters: {}, outputs: [], rawOutputContents: [] };
 }
 
 export const ModelInferResponse: MessageFns<ModelInferResponse> = {
   encode(message: ModelInferResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.modelName !== '') {
+    if (message.modelName !== "") {
       writer.uint32(10).string(message.modelName);
     }
-    if (message.modelVersion !== '') {
+    if (message.modelVersion !== "") {
       writer.uint32(18).string(message.modelVersion);
     }
-    if (message.id !== '') {
+    if (message.id !== "") {
       writer.uint32(26).string(message.id);
     }
     globalThis.Object.entries(message.parameters).forEach(([key, value]: [string, InferParameter]) => {
@@ -1995,7 +1963,7 @@ export const ModelInferResponse: MessageFns<ModelInferResponse> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -2072,17 +2040,18 @@ export const ModelInferResponse: MessageFns<ModelInferResponse> = {
   },
   fromPartial<I extends Exact<DeepPartial<ModelInferResponse>, I>>(object: I): ModelInferResponse {
     const message = createBaseModelInferResponse();
-    message.modelName = object.modelName ?? '';
-    message.modelVersion = object.modelVersion ?? '';
-    message.id = object.id ?? '';
-    message.parameters = (
-      globalThis.Object.entries(object.parameters ?? {}) as [string, InferParameter][]
-    ).reduce((acc: { [key: string]: InferParameter }, [key, value]: [string, InferParameter]) => {
-      if (value !== undefined) {
-        acc[key] = InferParameter.fromPartial(value);
-      }
-      return acc;
-    }, {});
+    message.modelName = object.modelName ?? "";
+    message.modelVersion = object.modelVersion ?? "";
+    message.id = object.id ?? "";
+    message.parameters = (globalThis.Object.entries(object.parameters ?? {}) as [string, InferParameter][]).reduce(
+      (acc: { [key: string]: InferParameter }, [key, value]: [string, InferParameter]) => {
+        if (value !== undefined) {
+          acc[key] = InferParameter.fromPartial(value);
+        }
+        return acc;
+      },
+      {},
+    );
     message.outputs = object.outputs?.map((e) => ModelInferResponse_InferOutputTensor.fromPartial(e)) || [];
     message.rawOutputContents = object.rawOutputContents?.map((e) => e) || [];
     return message;
@@ -2090,35 +2059,30 @@ export const ModelInferResponse: MessageFns<ModelInferResponse> = {
 };
 
 function createBaseModelInferResponse_InferOutputTensor(): ModelInferResponse_InferOutputTensor {
-  return { name: '', datatype: '', shape: [], parameters: {}, contents: undefined };
+  return { name: "", datatype: "", shape: [], parameters: {}, contents: undefined };
 }
 
 export const ModelInferResponse_InferOutputTensor: MessageFns<ModelInferResponse_InferOutputTensor> = {
-  encode(
-    message: ModelInferResponse_InferOutputTensor,
-    writer: BinaryWriter = new BinaryWriter(),
-  ): BinaryWriter {
-    if (message.name !== '') {
+  encode(message: ModelInferResponse_InferOutputTensor, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
       writer.uint32(10).string(message.name);
     }
-    if (message.datatype !== '') {
+    if (message.datatype !== "") {
       writer.uint32(18).string(message.datatype);
     }
     if (message.shape.length !== 0) {
       writer.uint32(26).fork();
       for (const v of message.shape) {
         if (BigInt.asIntN(64, v) !== v) {
-          throw new globalThis.Error('a value provided in array field shape of type int64 is too large');
+          throw new globalThis.Error("a value provided in array field shape of type int64 is too large");
         }
         writer.int64(v);
       }
       writer.join();
     }
     globalThis.Object.entries(message.parameters).forEach(([key, value]: [string, InferParameter]) => {
-      ModelInferResponse_InferOutputTensor_ParametersEntry.encode(
-        { key: key as any, value },
-        writer.uint32(34).fork(),
-      ).join();
+      ModelInferResponse_InferOutputTensor_ParametersEntry.encode({ key: key as any, value }, writer.uint32(34).fork())
+        .join();
     });
     if (message.contents !== undefined) {
       InferTensorContents.encode(message.contents, writer.uint32(42).fork()).join();
@@ -2130,7 +2094,7 @@ export const ModelInferResponse_InferOutputTensor: MessageFns<ModelInferResponse
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -2178,10 +2142,7 @@ export const ModelInferResponse_InferOutputTensor: MessageFns<ModelInferResponse
               break;
             }
 
-            const entry4 = ModelInferResponse_InferOutputTensor_ParametersEntry.decode(
-              reader,
-              reader.uint32(),
-            );
+            const entry4 = ModelInferResponse_InferOutputTensor_ParametersEntry.decode(reader, reader.uint32());
             if (entry4.value !== undefined) {
               message.parameters[entry4.key] = entry4.value;
             }
@@ -2216,116 +2177,110 @@ export const ModelInferResponse_InferOutputTensor: MessageFns<ModelInferResponse
     object: I,
   ): ModelInferResponse_InferOutputTensor {
     const message = createBaseModelInferResponse_InferOutputTensor();
-    message.name = object.name ?? '';
-    message.datatype = object.datatype ?? '';
+    message.name = object.name ?? "";
+    message.datatype = object.datatype ?? "";
     message.shape = object.shape?.map((e) => BigInt(e)) || [];
-    message.parameters = (
-      globalThis.Object.entries(object.parameters ?? {}) as [string, InferParameter][]
-    ).reduce((acc: { [key: string]: InferParameter }, [key, value]: [string, InferParameter]) => {
-      if (value !== undefined) {
-        acc[key] = InferParameter.fromPartial(value);
-      }
-      return acc;
-    }, {});
-    message.contents =
-      object.contents !== undefined && object.contents !== null
-        ? InferTensorContents.fromPartial(object.contents)
-        : undefined;
+    message.parameters = (globalThis.Object.entries(object.parameters ?? {}) as [string, InferParameter][]).reduce(
+      (acc: { [key: string]: InferParameter }, [key, value]: [string, InferParameter]) => {
+        if (value !== undefined) {
+          acc[key] = InferParameter.fromPartial(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.contents = (object.contents !== undefined && object.contents !== null)
+      ? InferTensorContents.fromPartial(object.contents)
+      : undefined;
     return message;
   },
 };
 
 function createBaseModelInferResponse_InferOutputTensor_ParametersEntry(): ModelInferResponse_InferOutputTensor_ParametersEntry {
-  return { key: '', value: undefined };
+  return { key: "", value: undefined };
 }
 
-export const ModelInferResponse_InferOutputTensor_ParametersEntry: MessageFns<ModelInferResponse_InferOutputTensor_ParametersEntry> =
-  {
-    encode(
-      message: ModelInferResponse_InferOutputTensor_ParametersEntry,
-      writer: BinaryWriter = new BinaryWriter(),
-    ): BinaryWriter {
-      if (message.key !== '') {
-        writer.uint32(10).string(message.key);
-      }
-      if (message.value !== undefined) {
-        InferParameter.encode(message.value, writer.uint32(18).fork()).join();
-      }
-      return writer;
-    },
+export const ModelInferResponse_InferOutputTensor_ParametersEntry: MessageFns<
+  ModelInferResponse_InferOutputTensor_ParametersEntry
+> = {
+  encode(
+    message: ModelInferResponse_InferOutputTensor_ParametersEntry,
+    writer: BinaryWriter = new BinaryWriter(),
+  ): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== undefined) {
+      InferParameter.encode(message.value, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
 
-    decode(
-      input: BinaryReader | Uint8Array,
-      length?: number,
-    ): ModelInferResponse_InferOutputTensor_ParametersEntry {
-      const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-      const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-      if (previousRecursionDepth >= 100) {
-        throw new globalThis.Error('protobuf decode recursion limit exceeded');
-      }
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-      try {
-        const end = length === undefined ? reader.len : reader.pos + length;
-        const message = createBaseModelInferResponse_InferOutputTensor_ParametersEntry();
-        while (reader.pos < end) {
-          const tag = reader.uint32();
-          switch (tag >>> 3) {
-            case 1: {
-              if (tag !== 10) {
-                break;
-              }
-
-              message.key = reader.string();
-              continue;
-            }
-            case 2: {
-              if (tag !== 18) {
-                break;
-              }
-
-              message.value = InferParameter.decode(reader, reader.uint32());
-              continue;
-            }
-          }
-          if ((tag & 7) === 4 || tag === 0) {
-            break;
-          }
-          reader.skip(tag & 7);
-        }
-        return message;
-      } finally {
-        (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-      }
-    },
-
-    create<I extends Exact<DeepPartial<ModelInferResponse_InferOutputTensor_ParametersEntry>, I>>(
-      base?: I,
-    ): ModelInferResponse_InferOutputTensor_ParametersEntry {
-      return ModelInferResponse_InferOutputTensor_ParametersEntry.fromPartial(base ?? ({} as any));
-    },
-    fromPartial<I extends Exact<DeepPartial<ModelInferResponse_InferOutputTensor_ParametersEntry>, I>>(
-      object: I,
-    ): ModelInferResponse_InferOutputTensor_ParametersEntry {
+  decode(input: BinaryReader | Uint8Array, length?: number): ModelInferResponse_InferOutputTensor_ParametersEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
       const message = createBaseModelInferResponse_InferOutputTensor_ParametersEntry();
-      message.key = object.key ?? '';
-      message.value =
-        object.value !== undefined && object.value !== null
-          ? InferParameter.fromPartial(object.value)
-          : undefined;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = InferParameter.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
       return message;
-    },
-  };
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ModelInferResponse_InferOutputTensor_ParametersEntry>, I>>(
+    base?: I,
+  ): ModelInferResponse_InferOutputTensor_ParametersEntry {
+    return ModelInferResponse_InferOutputTensor_ParametersEntry.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ModelInferResponse_InferOutputTensor_ParametersEntry>, I>>(
+    object: I,
+  ): ModelInferResponse_InferOutputTensor_ParametersEntry {
+    const message = createBaseModelInferResponse_InferOutputTensor_ParametersEntry();
+    message.key = object.key ?? "";
+    message.value = (object.value !== undefined && object.value !== null)
+      ? InferParameter.fromPartial(object.value)
+      : undefined;
+    return message;
+  },
+};
 
 function createBaseModelInferResponse_ParametersEntry(): ModelInferResponse_ParametersEntry {
-  return { key: '', value: undefined };
+  return { key: "", value: undefined };
 }
 
 export const ModelInferResponse_ParametersEntry: MessageFns<ModelInferResponse_ParametersEntry> = {
-  encode(
-    message: ModelInferResponse_ParametersEntry,
-    writer: BinaryWriter = new BinaryWriter(),
-  ): BinaryWriter {
-    if (message.key !== '') {
+  encode(message: ModelInferResponse_ParametersEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
       writer.uint32(10).string(message.key);
     }
     if (message.value !== undefined) {
@@ -2338,7 +2293,7 @@ export const ModelInferResponse_ParametersEntry: MessageFns<ModelInferResponse_P
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -2384,22 +2339,21 @@ export const ModelInferResponse_ParametersEntry: MessageFns<ModelInferResponse_P
     object: I,
   ): ModelInferResponse_ParametersEntry {
     const message = createBaseModelInferResponse_ParametersEntry();
-    message.key = object.key ?? '';
-    message.value =
-      object.value !== undefined && object.value !== null
-        ? InferParameter.fromPartial(object.value)
-        : undefined;
+    message.key = object.key ?? "";
+    message.value = (object.value !== undefined && object.value !== null)
+      ? InferParameter.fromPartial(object.value)
+      : undefined;
     return message;
   },
 };
 
 function createBaseModelStreamInferResponse(): ModelStreamInferResponse {
-  return { errorMessage: '', inferResponse: undefined };
+  return { errorMessage: "", inferResponse: undefined };
 }
 
 export const ModelStreamInferResponse: MessageFns<ModelStreamInferResponse> = {
   encode(message: ModelStreamInferResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.errorMessage !== '') {
+    if (message.errorMessage !== "") {
       writer.uint32(10).string(message.errorMessage);
     }
     if (message.inferResponse !== undefined) {
@@ -2412,7 +2366,7 @@ export const ModelStreamInferResponse: MessageFns<ModelStreamInferResponse> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -2452,29 +2406,26 @@ export const ModelStreamInferResponse: MessageFns<ModelStreamInferResponse> = {
   create<I extends Exact<DeepPartial<ModelStreamInferResponse>, I>>(base?: I): ModelStreamInferResponse {
     return ModelStreamInferResponse.fromPartial(base ?? ({} as any));
   },
-  fromPartial<I extends Exact<DeepPartial<ModelStreamInferResponse>, I>>(
-    object: I,
-  ): ModelStreamInferResponse {
+  fromPartial<I extends Exact<DeepPartial<ModelStreamInferResponse>, I>>(object: I): ModelStreamInferResponse {
     const message = createBaseModelStreamInferResponse();
-    message.errorMessage = object.errorMessage ?? '';
-    message.inferResponse =
-      object.inferResponse !== undefined && object.inferResponse !== null
-        ? ModelInferResponse.fromPartial(object.inferResponse)
-        : undefined;
+    message.errorMessage = object.errorMessage ?? "";
+    message.inferResponse = (object.inferResponse !== undefined && object.inferResponse !== null)
+      ? ModelInferResponse.fromPartial(object.inferResponse)
+      : undefined;
     return message;
   },
 };
 
 function createBaseModelConfigRequest(): ModelConfigRequest {
-  return { name: '', version: '' };
+  return { name: "", version: "" };
 }
 
 export const ModelConfigRequest: MessageFns<ModelConfigRequest> = {
   encode(message: ModelConfigRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.name !== '') {
+    if (message.name !== "") {
       writer.uint32(10).string(message.name);
     }
-    if (message.version !== '') {
+    if (message.version !== "") {
       writer.uint32(18).string(message.version);
     }
     return writer;
@@ -2484,7 +2435,7 @@ export const ModelConfigRequest: MessageFns<ModelConfigRequest> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -2526,8 +2477,8 @@ export const ModelConfigRequest: MessageFns<ModelConfigRequest> = {
   },
   fromPartial<I extends Exact<DeepPartial<ModelConfigRequest>, I>>(object: I): ModelConfigRequest {
     const message = createBaseModelConfigRequest();
-    message.name = object.name ?? '';
-    message.version = object.version ?? '';
+    message.name = object.name ?? "";
+    message.version = object.version ?? "";
     return message;
   },
 };
@@ -2548,7 +2499,7 @@ export const ModelConfigResponse: MessageFns<ModelConfigResponse> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -2582,21 +2533,20 @@ export const ModelConfigResponse: MessageFns<ModelConfigResponse> = {
   },
   fromPartial<I extends Exact<DeepPartial<ModelConfigResponse>, I>>(object: I): ModelConfigResponse {
     const message = createBaseModelConfigResponse();
-    message.config =
-      object.config !== undefined && object.config !== null
-        ? ModelConfig.fromPartial(object.config)
-        : undefined;
+    message.config = (object.config !== undefined && object.config !== null)
+      ? ModelConfig.fromPartial(object.config)
+      : undefined;
     return message;
   },
 };
 
 function createBaseModelInput(): ModelInput {
-  return { name: '', dataType: 0, dims: [], optional: false };
+  return { name: "", dataType: 0, dims: [], optional: false };
 }
 
 export const ModelInput: MessageFns<ModelInput> = {
   encode(message: ModelInput, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.name !== '') {
+    if (message.name !== "") {
       writer.uint32(10).string(message.name);
     }
     if (message.dataType !== 0) {
@@ -2606,7 +2556,7 @@ export const ModelInput: MessageFns<ModelInput> = {
       writer.uint32(34).fork();
       for (const v of message.dims) {
         if (BigInt.asIntN(64, v) !== v) {
-          throw new globalThis.Error('a value provided in array field dims of type int64 is too large');
+          throw new globalThis.Error("a value provided in array field dims of type int64 is too large");
         }
         writer.int64(v);
       }
@@ -2622,7 +2572,7 @@ export const ModelInput: MessageFns<ModelInput> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -2690,7 +2640,7 @@ export const ModelInput: MessageFns<ModelInput> = {
   },
   fromPartial<I extends Exact<DeepPartial<ModelInput>, I>>(object: I): ModelInput {
     const message = createBaseModelInput();
-    message.name = object.name ?? '';
+    message.name = object.name ?? "";
     message.dataType = object.dataType ?? 0;
     message.dims = object.dims?.map((e) => BigInt(e)) || [];
     message.optional = object.optional ?? false;
@@ -2699,12 +2649,12 @@ export const ModelInput: MessageFns<ModelInput> = {
 };
 
 function createBaseModelOutput(): ModelOutput {
-  return { name: '', dataType: 0, dims: [] };
+  return { name: "", dataType: 0, dims: [] };
 }
 
 export const ModelOutput: MessageFns<ModelOutput> = {
   encode(message: ModelOutput, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.name !== '') {
+    if (message.name !== "") {
       writer.uint32(10).string(message.name);
     }
     if (message.dataType !== 0) {
@@ -2714,7 +2664,7 @@ export const ModelOutput: MessageFns<ModelOutput> = {
       writer.uint32(26).fork();
       for (const v of message.dims) {
         if (BigInt.asIntN(64, v) !== v) {
-          throw new globalThis.Error('a value provided in array field dims of type int64 is too large');
+          throw new globalThis.Error("a value provided in array field dims of type int64 is too large");
         }
         writer.int64(v);
       }
@@ -2727,7 +2677,7 @@ export const ModelOutput: MessageFns<ModelOutput> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -2787,7 +2737,7 @@ export const ModelOutput: MessageFns<ModelOutput> = {
   },
   fromPartial<I extends Exact<DeepPartial<ModelOutput>, I>>(object: I): ModelOutput {
     const message = createBaseModelOutput();
-    message.name = object.name ?? '';
+    message.name = object.name ?? "";
     message.dataType = object.dataType ?? 0;
     message.dims = object.dims?.map((e) => BigInt(e)) || [];
     return message;
@@ -2795,12 +2745,12 @@ export const ModelOutput: MessageFns<ModelOutput> = {
 };
 
 function createBaseModelParameter(): ModelParameter {
-  return { stringValue: '' };
+  return { stringValue: "" };
 }
 
 export const ModelParameter: MessageFns<ModelParameter> = {
   encode(message: ModelParameter, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.stringValue !== '') {
+    if (message.stringValue !== "") {
       writer.uint32(10).string(message.stringValue);
     }
     return writer;
@@ -2810,7 +2760,7 @@ export const ModelParameter: MessageFns<ModelParameter> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -2844,7 +2794,7 @@ export const ModelParameter: MessageFns<ModelParameter> = {
   },
   fromPartial<I extends Exact<DeepPartial<ModelParameter>, I>>(object: I): ModelParameter {
     const message = createBaseModelParameter();
-    message.stringValue = object.stringValue ?? '';
+    message.stringValue = object.stringValue ?? "";
     return message;
   },
 };
@@ -2865,7 +2815,7 @@ export const ModelTransactionPolicy: MessageFns<ModelTransactionPolicy> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -2906,23 +2856,23 @@ export const ModelTransactionPolicy: MessageFns<ModelTransactionPolicy> = {
 
 function createBaseModelConfig(): ModelConfig {
   return {
-    name: '',
-    platform: '',
+    name: "",
+    platform: "",
     maxBatchSize: 0,
     input: [],
     output: [],
     parameters: {},
-    backend: '',
+    backend: "",
     modelTransactionPolicy: undefined,
   };
 }
 
 export const ModelConfig: MessageFns<ModelConfig> = {
   encode(message: ModelConfig, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.name !== '') {
+    if (message.name !== "") {
       writer.uint32(10).string(message.name);
     }
-    if (message.platform !== '') {
+    if (message.platform !== "") {
       writer.uint32(18).string(message.platform);
     }
     if (message.maxBatchSize !== 0) {
@@ -2937,7 +2887,7 @@ export const ModelConfig: MessageFns<ModelConfig> = {
     globalThis.Object.entries(message.parameters).forEach(([key, value]: [string, ModelParameter]) => {
       ModelConfig_ParametersEntry.encode({ key: key as any, value }, writer.uint32(114).fork()).join();
     });
-    if (message.backend !== '') {
+    if (message.backend !== "") {
       writer.uint32(138).string(message.backend);
     }
     if (message.modelTransactionPolicy !== undefined) {
@@ -2950,7 +2900,7 @@ export const ModelConfig: MessageFns<ModelConfig> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -3043,22 +2993,23 @@ export const ModelConfig: MessageFns<ModelConfig> = {
   },
   fromPartial<I extends Exact<DeepPartial<ModelConfig>, I>>(object: I): ModelConfig {
     const message = createBaseModelConfig();
-    message.name = object.name ?? '';
-    message.platform = object.platform ?? '';
+    message.name = object.name ?? "";
+    message.platform = object.platform ?? "";
     message.maxBatchSize = object.maxBatchSize ?? 0;
     message.input = object.input?.map((e) => ModelInput.fromPartial(e)) || [];
     message.output = object.output?.map((e) => ModelOutput.fromPartial(e)) || [];
-    message.parameters = (
-      globalThis.Object.entries(object.parameters ?? {}) as [string, ModelParameter][]
-    ).reduce((acc: { [key: string]: ModelParameter }, [key, value]: [string, ModelParameter]) => {
-      if (value !== undefined) {
-        acc[key] = ModelParameter.fromPartial(value);
-      }
-      return acc;
-    }, {});
-    message.backend = object.backend ?? '';
+    message.parameters = (globalThis.Object.entries(object.parameters ?? {}) as [string, ModelParameter][]).reduce(
+      (acc: { [key: string]: ModelParameter }, [key, value]: [string, ModelParameter]) => {
+        if (value !== undefined) {
+          acc[key] = ModelParameter.fromPartial(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.backend = object.backend ?? "";
     message.modelTransactionPolicy =
-      object.modelTransactionPolicy !== undefined && object.modelTransactionPolicy !== null
+      (object.modelTransactionPolicy !== undefined && object.modelTransactionPolicy !== null)
         ? ModelTransactionPolicy.fromPartial(object.modelTransactionPolicy)
         : undefined;
     return message;
@@ -3066,12 +3017,12 @@ export const ModelConfig: MessageFns<ModelConfig> = {
 };
 
 function createBaseModelConfig_ParametersEntry(): ModelConfig_ParametersEntry {
-  return { key: '', value: undefined };
+  return { key: "", value: undefined };
 }
 
 export const ModelConfig_ParametersEntry: MessageFns<ModelConfig_ParametersEntry> = {
   encode(message: ModelConfig_ParametersEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.key !== '') {
+    if (message.key !== "") {
       writer.uint32(10).string(message.key);
     }
     if (message.value !== undefined) {
@@ -3084,7 +3035,7 @@ export const ModelConfig_ParametersEntry: MessageFns<ModelConfig_ParametersEntry
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -3121,34 +3072,29 @@ export const ModelConfig_ParametersEntry: MessageFns<ModelConfig_ParametersEntry
     }
   },
 
-  create<I extends Exact<DeepPartial<ModelConfig_ParametersEntry>, I>>(
-    base?: I,
-  ): ModelConfig_ParametersEntry {
+  create<I extends Exact<DeepPartial<ModelConfig_ParametersEntry>, I>>(base?: I): ModelConfig_ParametersEntry {
     return ModelConfig_ParametersEntry.fromPartial(base ?? ({} as any));
   },
-  fromPartial<I extends Exact<DeepPartial<ModelConfig_ParametersEntry>, I>>(
-    object: I,
-  ): ModelConfig_ParametersEntry {
+  fromPartial<I extends Exact<DeepPartial<ModelConfig_ParametersEntry>, I>>(object: I): ModelConfig_ParametersEntry {
     const message = createBaseModelConfig_ParametersEntry();
-    message.key = object.key ?? '';
-    message.value =
-      object.value !== undefined && object.value !== null
-        ? ModelParameter.fromPartial(object.value)
-        : undefined;
+    message.key = object.key ?? "";
+    message.value = (object.value !== undefined && object.value !== null)
+      ? ModelParameter.fromPartial(object.value)
+      : undefined;
     return message;
   },
 };
 
 function createBaseModelStatisticsRequest(): ModelStatisticsRequest {
-  return { name: '', version: '' };
+  return { name: "", version: "" };
 }
 
 export const ModelStatisticsRequest: MessageFns<ModelStatisticsRequest> = {
   encode(message: ModelStatisticsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.name !== '') {
+    if (message.name !== "") {
       writer.uint32(10).string(message.name);
     }
-    if (message.version !== '') {
+    if (message.version !== "") {
       writer.uint32(18).string(message.version);
     }
     return writer;
@@ -3158,7 +3104,7 @@ export const ModelStatisticsRequest: MessageFns<ModelStatisticsRequest> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -3200,8 +3146,8 @@ export const ModelStatisticsRequest: MessageFns<ModelStatisticsRequest> = {
   },
   fromPartial<I extends Exact<DeepPartial<ModelStatisticsRequest>, I>>(object: I): ModelStatisticsRequest {
     const message = createBaseModelStatisticsRequest();
-    message.name = object.name ?? '';
-    message.version = object.version ?? '';
+    message.name = object.name ?? "";
+    message.version = object.version ?? "";
     return message;
   },
 };
@@ -3214,13 +3160,13 @@ export const StatisticDuration: MessageFns<StatisticDuration> = {
   encode(message: StatisticDuration, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.count !== 0n) {
       if (BigInt.asUintN(64, message.count) !== message.count) {
-        throw new globalThis.Error('value provided for field message.count of type uint64 too large');
+        throw new globalThis.Error("value provided for field message.count of type uint64 too large");
       }
       writer.uint32(8).uint64(message.count);
     }
     if (message.ns !== 0n) {
       if (BigInt.asUintN(64, message.ns) !== message.ns) {
-        throw new globalThis.Error('value provided for field message.ns of type uint64 too large');
+        throw new globalThis.Error("value provided for field message.ns of type uint64 too large");
       }
       writer.uint32(16).uint64(message.ns);
     }
@@ -3231,7 +3177,7 @@ export const StatisticDuration: MessageFns<StatisticDuration> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -3273,8 +3219,8 @@ export const StatisticDuration: MessageFns<StatisticDuration> = {
   },
   fromPartial<I extends Exact<DeepPartial<StatisticDuration>, I>>(object: I): StatisticDuration {
     const message = createBaseStatisticDuration();
-    message.count = object.count !== undefined && object.count !== null ? BigInt(object.count) : 0n;
-    message.ns = object.ns !== undefined && object.ns !== null ? BigInt(object.ns) : 0n;
+    message.count = (object.count !== undefined && object.count !== null) ? BigInt(object.count) : 0n;
+    message.ns = (object.ns !== undefined && object.ns !== null) ? BigInt(object.ns) : 0n;
     return message;
   },
 };
@@ -3325,7 +3271,7 @@ export const InferStatistics: MessageFns<InferStatistics> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -3415,38 +3361,30 @@ export const InferStatistics: MessageFns<InferStatistics> = {
   },
   fromPartial<I extends Exact<DeepPartial<InferStatistics>, I>>(object: I): InferStatistics {
     const message = createBaseInferStatistics();
-    message.success =
-      object.success !== undefined && object.success !== null
-        ? StatisticDuration.fromPartial(object.success)
-        : undefined;
-    message.fail =
-      object.fail !== undefined && object.fail !== null
-        ? StatisticDuration.fromPartial(object.fail)
-        : undefined;
-    message.queue =
-      object.queue !== undefined && object.queue !== null
-        ? StatisticDuration.fromPartial(object.queue)
-        : undefined;
-    message.computeInput =
-      object.computeInput !== undefined && object.computeInput !== null
-        ? StatisticDuration.fromPartial(object.computeInput)
-        : undefined;
-    message.computeInfer =
-      object.computeInfer !== undefined && object.computeInfer !== null
-        ? StatisticDuration.fromPartial(object.computeInfer)
-        : undefined;
-    message.computeOutput =
-      object.computeOutput !== undefined && object.computeOutput !== null
-        ? StatisticDuration.fromPartial(object.computeOutput)
-        : undefined;
-    message.cacheHit =
-      object.cacheHit !== undefined && object.cacheHit !== null
-        ? StatisticDuration.fromPartial(object.cacheHit)
-        : undefined;
-    message.cacheMiss =
-      object.cacheMiss !== undefined && object.cacheMiss !== null
-        ? StatisticDuration.fromPartial(object.cacheMiss)
-        : undefined;
+    message.success = (object.success !== undefined && object.success !== null)
+      ? StatisticDuration.fromPartial(object.success)
+      : undefined;
+    message.fail = (object.fail !== undefined && object.fail !== null)
+      ? StatisticDuration.fromPartial(object.fail)
+      : undefined;
+    message.queue = (object.queue !== undefined && object.queue !== null)
+      ? StatisticDuration.fromPartial(object.queue)
+      : undefined;
+    message.computeInput = (object.computeInput !== undefined && object.computeInput !== null)
+      ? StatisticDuration.fromPartial(object.computeInput)
+      : undefined;
+    message.computeInfer = (object.computeInfer !== undefined && object.computeInfer !== null)
+      ? StatisticDuration.fromPartial(object.computeInfer)
+      : undefined;
+    message.computeOutput = (object.computeOutput !== undefined && object.computeOutput !== null)
+      ? StatisticDuration.fromPartial(object.computeOutput)
+      : undefined;
+    message.cacheHit = (object.cacheHit !== undefined && object.cacheHit !== null)
+      ? StatisticDuration.fromPartial(object.cacheHit)
+      : undefined;
+    message.cacheMiss = (object.cacheMiss !== undefined && object.cacheMiss !== null)
+      ? StatisticDuration.fromPartial(object.cacheMiss)
+      : undefined;
     return message;
   },
 };
@@ -3489,7 +3427,7 @@ export const InferResponseStatistics: MessageFns<InferResponseStatistics> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -3563,52 +3501,46 @@ export const InferResponseStatistics: MessageFns<InferResponseStatistics> = {
   },
   fromPartial<I extends Exact<DeepPartial<InferResponseStatistics>, I>>(object: I): InferResponseStatistics {
     const message = createBaseInferResponseStatistics();
-    message.computeInfer =
-      object.computeInfer !== undefined && object.computeInfer !== null
-        ? StatisticDuration.fromPartial(object.computeInfer)
-        : undefined;
-    message.computeOutput =
-      object.computeOutput !== undefined && object.computeOutput !== null
-        ? StatisticDuration.fromPartial(object.computeOutput)
-        : undefined;
-    message.success =
-      object.success !== undefined && object.success !== null
-        ? StatisticDuration.fromPartial(object.success)
-        : undefined;
-    message.fail =
-      object.fail !== undefined && object.fail !== null
-        ? StatisticDuration.fromPartial(object.fail)
-        : undefined;
-    message.emptyResponse =
-      object.emptyResponse !== undefined && object.emptyResponse !== null
-        ? StatisticDuration.fromPartial(object.emptyResponse)
-        : undefined;
-    message.cancel =
-      object.cancel !== undefined && object.cancel !== null
-        ? StatisticDuration.fromPartial(object.cancel)
-        : undefined;
+    message.computeInfer = (object.computeInfer !== undefined && object.computeInfer !== null)
+      ? StatisticDuration.fromPartial(object.computeInfer)
+      : undefined;
+    message.computeOutput = (object.computeOutput !== undefined && object.computeOutput !== null)
+      ? StatisticDuration.fromPartial(object.computeOutput)
+      : undefined;
+    message.success = (object.success !== undefined && object.success !== null)
+      ? StatisticDuration.fromPartial(object.success)
+      : undefined;
+    message.fail = (object.fail !== undefined && object.fail !== null)
+      ? StatisticDuration.fromPartial(object.fail)
+      : undefined;
+    message.emptyResponse = (object.emptyResponse !== undefined && object.emptyResponse !== null)
+      ? StatisticDuration.fromPartial(object.emptyResponse)
+      : undefined;
+    message.cancel = (object.cancel !== undefined && object.cancel !== null)
+      ? StatisticDuration.fromPartial(object.cancel)
+      : undefined;
     return message;
   },
 };
 
 function createBaseMemoryUsage(): MemoryUsage {
-  return { type: '', id: 0n, byteSize: 0n };
+  return { type: "", id: 0n, byteSize: 0n };
 }
 
 export const MemoryUsage: MessageFns<MemoryUsage> = {
   encode(message: MemoryUsage, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.type !== '') {
+    if (message.type !== "") {
       writer.uint32(10).string(message.type);
     }
     if (message.id !== 0n) {
       if (BigInt.asIntN(64, message.id) !== message.id) {
-        throw new globalThis.Error('value provided for field message.id of type int64 too large');
+        throw new globalThis.Error("value provided for field message.id of type int64 too large");
       }
       writer.uint32(16).int64(message.id);
     }
     if (message.byteSize !== 0n) {
       if (BigInt.asUintN(64, message.byteSize) !== message.byteSize) {
-        throw new globalThis.Error('value provided for field message.byteSize of type uint64 too large');
+        throw new globalThis.Error("value provided for field message.byteSize of type uint64 too large");
       }
       writer.uint32(24).uint64(message.byteSize);
     }
@@ -3619,7 +3551,7 @@ export const MemoryUsage: MessageFns<MemoryUsage> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -3669,18 +3601,17 @@ export const MemoryUsage: MessageFns<MemoryUsage> = {
   },
   fromPartial<I extends Exact<DeepPartial<MemoryUsage>, I>>(object: I): MemoryUsage {
     const message = createBaseMemoryUsage();
-    message.type = object.type ?? '';
-    message.id = object.id !== undefined && object.id !== null ? BigInt(object.id) : 0n;
-    message.byteSize =
-      object.byteSize !== undefined && object.byteSize !== null ? BigInt(object.byteSize) : 0n;
+    message.type = object.type ?? "";
+    message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
+    message.byteSize = (object.byteSize !== undefined && object.byteSize !== null) ? BigInt(object.byteSize) : 0n;
     return message;
   },
 };
 
 function createBaseModelStatistics(): ModelStatistics {
   return {
-    name: '',
-    version: '',
+    name: "",
+    version: "",
     lastInference: 0n,
     inferenceCount: 0n,
     executionCount: 0n,
@@ -3692,31 +3623,27 @@ function createBaseModelStatistics(): ModelStatistics {
 
 export const ModelStatistics: MessageFns<ModelStatistics> = {
   encode(message: ModelStatistics, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.name !== '') {
+    if (message.name !== "") {
       writer.uint32(10).string(message.name);
     }
-    if (message.version !== '') {
+    if (message.version !== "") {
       writer.uint32(18).string(message.version);
     }
     if (message.lastInference !== 0n) {
       if (BigInt.asUintN(64, message.lastInference) !== message.lastInference) {
-        throw new globalThis.Error('value provided for field message.lastInference of type uint64 too large');
+        throw new globalThis.Error("value provided for field message.lastInference of type uint64 too large");
       }
       writer.uint32(24).uint64(message.lastInference);
     }
     if (message.inferenceCount !== 0n) {
       if (BigInt.asUintN(64, message.inferenceCount) !== message.inferenceCount) {
-        throw new globalThis.Error(
-          'value provided for field message.inferenceCount of type uint64 too large',
-        );
+        throw new globalThis.Error("value provided for field message.inferenceCount of type uint64 too large");
       }
       writer.uint32(32).uint64(message.inferenceCount);
     }
     if (message.executionCount !== 0n) {
       if (BigInt.asUintN(64, message.executionCount) !== message.executionCount) {
-        throw new globalThis.Error(
-          'value provided for field message.executionCount of type uint64 too large',
-        );
+        throw new globalThis.Error("value provided for field message.executionCount of type uint64 too large");
       }
       writer.uint32(40).uint64(message.executionCount);
     }
@@ -3726,14 +3653,9 @@ export const ModelStatistics: MessageFns<ModelStatistics> = {
     for (const v of message.memoryUsage) {
       MemoryUsage.encode(v!, writer.uint32(66).fork()).join();
     }
-    globalThis.Object.entries(message.responseStats).forEach(
-      ([key, value]: [string, InferResponseStatistics]) => {
-        ModelStatistics_ResponseStatsEntry.encode(
-          { key: key as any, value },
-          writer.uint32(74).fork(),
-        ).join();
-      },
-    );
+    globalThis.Object.entries(message.responseStats).forEach(([key, value]: [string, InferResponseStatistics]) => {
+      ModelStatistics_ResponseStatsEntry.encode({ key: key as any, value }, writer.uint32(74).fork()).join();
+    });
     return writer;
   },
 
@@ -3741,7 +3663,7 @@ export const ModelStatistics: MessageFns<ModelStatistics> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -3834,48 +3756,42 @@ export const ModelStatistics: MessageFns<ModelStatistics> = {
   },
   fromPartial<I extends Exact<DeepPartial<ModelStatistics>, I>>(object: I): ModelStatistics {
     const message = createBaseModelStatistics();
-    message.name = object.name ?? '';
-    message.version = object.version ?? '';
-    message.lastInference =
-      object.lastInference !== undefined && object.lastInference !== null ? BigInt(object.lastInference) : 0n;
-    message.inferenceCount =
-      object.inferenceCount !== undefined && object.inferenceCount !== null
-        ? BigInt(object.inferenceCount)
-        : 0n;
-    message.executionCount =
-      object.executionCount !== undefined && object.executionCount !== null
-        ? BigInt(object.executionCount)
-        : 0n;
-    message.inferenceStats =
-      object.inferenceStats !== undefined && object.inferenceStats !== null
-        ? InferStatistics.fromPartial(object.inferenceStats)
-        : undefined;
+    message.name = object.name ?? "";
+    message.version = object.version ?? "";
+    message.lastInference = (object.lastInference !== undefined && object.lastInference !== null)
+      ? BigInt(object.lastInference)
+      : 0n;
+    message.inferenceCount = (object.inferenceCount !== undefined && object.inferenceCount !== null)
+      ? BigInt(object.inferenceCount)
+      : 0n;
+    message.executionCount = (object.executionCount !== undefined && object.executionCount !== null)
+      ? BigInt(object.executionCount)
+      : 0n;
+    message.inferenceStats = (object.inferenceStats !== undefined && object.inferenceStats !== null)
+      ? InferStatistics.fromPartial(object.inferenceStats)
+      : undefined;
     message.memoryUsage = object.memoryUsage?.map((e) => MemoryUsage.fromPartial(e)) || [];
-    message.responseStats = (
-      globalThis.Object.entries(object.responseStats ?? {}) as [string, InferResponseStatistics][]
-    ).reduce(
-      (acc: { [key: string]: InferResponseStatistics }, [key, value]: [string, InferResponseStatistics]) => {
-        if (value !== undefined) {
-          acc[key] = InferResponseStatistics.fromPartial(value);
-        }
-        return acc;
-      },
-      {},
-    );
+    message.responseStats =
+      (globalThis.Object.entries(object.responseStats ?? {}) as [string, InferResponseStatistics][]).reduce(
+        (acc: { [key: string]: InferResponseStatistics }, [key, value]: [string, InferResponseStatistics]) => {
+          if (value !== undefined) {
+            acc[key] = InferResponseStatistics.fromPartial(value);
+          }
+          return acc;
+        },
+        {},
+      );
     return message;
   },
 };
 
 function createBaseModelStatistics_ResponseStatsEntry(): ModelStatistics_ResponseStatsEntry {
-  return { key: '', value: undefined };
+  return { key: "", value: undefined };
 }
 
 export const ModelStatistics_ResponseStatsEntry: MessageFns<ModelStatistics_ResponseStatsEntry> = {
-  encode(
-    message: ModelStatistics_ResponseStatsEntry,
-    writer: BinaryWriter = new BinaryWriter(),
-  ): BinaryWriter {
-    if (message.key !== '') {
+  encode(message: ModelStatistics_ResponseStatsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
       writer.uint32(10).string(message.key);
     }
     if (message.value !== undefined) {
@@ -3888,7 +3804,7 @@ export const ModelStatistics_ResponseStatsEntry: MessageFns<ModelStatistics_Resp
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -3934,11 +3850,10 @@ export const ModelStatistics_ResponseStatsEntry: MessageFns<ModelStatistics_Resp
     object: I,
   ): ModelStatistics_ResponseStatsEntry {
     const message = createBaseModelStatistics_ResponseStatsEntry();
-    message.key = object.key ?? '';
-    message.value =
-      object.value !== undefined && object.value !== null
-        ? InferResponseStatistics.fromPartial(object.value)
-        : undefined;
+    message.key = object.key ?? "";
+    message.value = (object.value !== undefined && object.value !== null)
+      ? InferResponseStatistics.fromPartial(object.value)
+      : undefined;
     return message;
   },
 };
@@ -3959,7 +3874,7 @@ export const ModelStatisticsResponse: MessageFns<ModelStatisticsResponse> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -4005,21 +3920,19 @@ function createBaseModelRepositoryParameter(): ModelRepositoryParameter {
 export const ModelRepositoryParameter: MessageFns<ModelRepositoryParameter> = {
   encode(message: ModelRepositoryParameter, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     switch (message.parameterChoice?.$case) {
-      case 'boolParam':
+      case "boolParam":
         writer.uint32(8).bool(message.parameterChoice.value);
         break;
-      case 'int64Param':
+      case "int64Param":
         if (BigInt.asIntN(64, message.parameterChoice.value) !== message.parameterChoice.value) {
-          throw new globalThis.Error(
-            'value provided for field message.parameterChoice.value of type int64 too large',
-          );
+          throw new globalThis.Error("value provided for field message.parameterChoice.value of type int64 too large");
         }
         writer.uint32(16).int64(message.parameterChoice.value);
         break;
-      case 'stringParam':
+      case "stringParam":
         writer.uint32(26).string(message.parameterChoice.value);
         break;
-      case 'bytesParam':
+      case "bytesParam":
         writer.uint32(34).bytes(message.parameterChoice.value);
         break;
     }
@@ -4030,7 +3943,7 @@ export const ModelRepositoryParameter: MessageFns<ModelRepositoryParameter> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -4044,7 +3957,7 @@ export const ModelRepositoryParameter: MessageFns<ModelRepositoryParameter> = {
               break;
             }
 
-            message.parameterChoice = { $case: 'boolParam', value: reader.bool() };
+            message.parameterChoice = { $case: "boolParam", value: reader.bool() };
             continue;
           }
           case 2: {
@@ -4052,7 +3965,7 @@ export const ModelRepositoryParameter: MessageFns<ModelRepositoryParameter> = {
               break;
             }
 
-            message.parameterChoice = { $case: 'int64Param', value: reader.int64() as bigint };
+            message.parameterChoice = { $case: "int64Param", value: reader.int64() as bigint };
             continue;
           }
           case 3: {
@@ -4060,7 +3973,7 @@ export const ModelRepositoryParameter: MessageFns<ModelRepositoryParameter> = {
               break;
             }
 
-            message.parameterChoice = { $case: 'stringParam', value: reader.string() };
+            message.parameterChoice = { $case: "stringParam", value: reader.string() };
             continue;
           }
           case 4: {
@@ -4068,7 +3981,7 @@ export const ModelRepositoryParameter: MessageFns<ModelRepositoryParameter> = {
               break;
             }
 
-            message.parameterChoice = { $case: 'bytesParam', value: Buffer.from(reader.bytes()) };
+            message.parameterChoice = { $case: "bytesParam", value: Buffer.from(reader.bytes()) };
             continue;
           }
         }
@@ -4086,32 +3999,30 @@ export const ModelRepositoryParameter: MessageFns<ModelRepositoryParameter> = {
   create<I extends Exact<DeepPartial<ModelRepositoryParameter>, I>>(base?: I): ModelRepositoryParameter {
     return ModelRepositoryParameter.fromPartial(base ?? ({} as any));
   },
-  fromPartial<I extends Exact<DeepPartial<ModelRepositoryParameter>, I>>(
-    object: I,
-  ): ModelRepositoryParameter {
+  fromPartial<I extends Exact<DeepPartial<ModelRepositoryParameter>, I>>(object: I): ModelRepositoryParameter {
     const message = createBaseModelRepositoryParameter();
     switch (object.parameterChoice?.$case) {
-      case 'boolParam': {
+      case "boolParam": {
         if (object.parameterChoice?.value !== undefined && object.parameterChoice?.value !== null) {
-          message.parameterChoice = { $case: 'boolParam', value: object.parameterChoice.value };
+          message.parameterChoice = { $case: "boolParam", value: object.parameterChoice.value };
         }
         break;
       }
-      case 'int64Param': {
+      case "int64Param": {
         if (object.parameterChoice?.value !== undefined && object.parameterChoice?.value !== null) {
-          message.parameterChoice = { $case: 'int64Param', value: BigInt(object.parameterChoice.value) };
+          message.parameterChoice = { $case: "int64Param", value: BigInt(object.parameterChoice.value) };
         }
         break;
       }
-      case 'stringParam': {
+      case "stringParam": {
         if (object.parameterChoice?.value !== undefined && object.parameterChoice?.value !== null) {
-          message.parameterChoice = { $case: 'stringParam', value: object.parameterChoice.value };
+          message.parameterChoice = { $case: "stringParam", value: object.parameterChoice.value };
         }
         break;
       }
-      case 'bytesParam': {
+      case "bytesParam": {
         if (object.parameterChoice?.value !== undefined && object.parameterChoice?.value !== null) {
-          message.parameterChoice = { $case: 'bytesParam', value: object.parameterChoice.value };
+          message.parameterChoice = { $case: "bytesParam", value: object.parameterChoice.value };
         }
         break;
       }
@@ -4121,12 +4032,12 @@ export const ModelRepositoryParameter: MessageFns<ModelRepositoryParameter> = {
 };
 
 function createBaseRepositoryIndexRequest(): RepositoryIndexRequest {
-  return { repositoryName: '', ready: false };
+  return { repositoryName: "", ready: false };
 }
 
 export const RepositoryIndexRequest: MessageFns<RepositoryIndexRequest> = {
   encode(message: RepositoryIndexRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.repositoryName !== '') {
+    if (message.repositoryName !== "") {
       writer.uint32(10).string(message.repositoryName);
     }
     if (message.ready !== false) {
@@ -4139,7 +4050,7 @@ export const RepositoryIndexRequest: MessageFns<RepositoryIndexRequest> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -4181,7 +4092,7 @@ export const RepositoryIndexRequest: MessageFns<RepositoryIndexRequest> = {
   },
   fromPartial<I extends Exact<DeepPartial<RepositoryIndexRequest>, I>>(object: I): RepositoryIndexRequest {
     const message = createBaseRepositoryIndexRequest();
-    message.repositoryName = object.repositoryName ?? '';
+    message.repositoryName = object.repositoryName ?? "";
     message.ready = object.ready ?? false;
     return message;
   },
@@ -4203,7 +4114,7 @@ export const RepositoryIndexResponse: MessageFns<RepositoryIndexResponse> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -4243,24 +4154,21 @@ export const RepositoryIndexResponse: MessageFns<RepositoryIndexResponse> = {
 };
 
 function createBaseRepositoryIndexResponse_ModelIndex(): RepositoryIndexResponse_ModelIndex {
-  return { name: '', version: '', state: '', reason: '' };
+  return { name: "", version: "", state: "", reason: "" };
 }
 
 export const RepositoryIndexResponse_ModelIndex: MessageFns<RepositoryIndexResponse_ModelIndex> = {
-  encode(
-    message: RepositoryIndexResponse_ModelIndex,
-    writer: BinaryWriter = new BinaryWriter(),
-  ): BinaryWriter {
-    if (message.name !== '') {
+  encode(message: RepositoryIndexResponse_ModelIndex, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
       writer.uint32(10).string(message.name);
     }
-    if (message.version !== '') {
+    if (message.version !== "") {
       writer.uint32(18).string(message.version);
     }
-    if (message.state !== '') {
+    if (message.state !== "") {
       writer.uint32(26).string(message.state);
     }
-    if (message.reason !== '') {
+    if (message.reason !== "") {
       writer.uint32(34).string(message.reason);
     }
     return writer;
@@ -4270,7 +4178,7 @@ export const RepositoryIndexResponse_ModelIndex: MessageFns<RepositoryIndexRespo
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -4332,34 +4240,29 @@ export const RepositoryIndexResponse_ModelIndex: MessageFns<RepositoryIndexRespo
     object: I,
   ): RepositoryIndexResponse_ModelIndex {
     const message = createBaseRepositoryIndexResponse_ModelIndex();
-    message.name = object.name ?? '';
-    message.version = object.version ?? '';
-    message.state = object.state ?? '';
-    message.reason = object.reason ?? '';
+    message.name = object.name ?? "";
+    message.version = object.version ?? "";
+    message.state = object.state ?? "";
+    message.reason = object.reason ?? "";
     return message;
   },
 };
 
 function createBaseRepositoryModelLoadRequest(): RepositoryModelLoadRequest {
-  return { repositoryName: '', modelName: '', parameters: {} };
+  return { repositoryName: "", modelName: "", parameters: {} };
 }
 
 export const RepositoryModelLoadRequest: MessageFns<RepositoryModelLoadRequest> = {
   encode(message: RepositoryModelLoadRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.repositoryName !== '') {
+    if (message.repositoryName !== "") {
       writer.uint32(10).string(message.repositoryName);
     }
-    if (message.modelName !== '') {
+    if (message.modelName !== "") {
       writer.uint32(18).string(message.modelName);
     }
-    globalThis.Object.entries(message.parameters).forEach(
-      ([key, value]: [string, ModelRepositoryParameter]) => {
-        RepositoryModelLoadRequest_ParametersEntry.encode(
-          { key: key as any, value },
-          writer.uint32(26).fork(),
-        ).join();
-      },
-    );
+    globalThis.Object.entries(message.parameters).forEach(([key, value]: [string, ModelRepositoryParameter]) => {
+      RepositoryModelLoadRequest_ParametersEntry.encode({ key: key as any, value }, writer.uint32(26).fork()).join();
+    });
     return writer;
   },
 
@@ -4367,7 +4270,7 @@ export const RepositoryModelLoadRequest: MessageFns<RepositoryModelLoadRequest> 
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -4418,107 +4321,93 @@ export const RepositoryModelLoadRequest: MessageFns<RepositoryModelLoadRequest> 
   create<I extends Exact<DeepPartial<RepositoryModelLoadRequest>, I>>(base?: I): RepositoryModelLoadRequest {
     return RepositoryModelLoadRequest.fromPartial(base ?? ({} as any));
   },
-  fromPartial<I extends Exact<DeepPartial<RepositoryModelLoadRequest>, I>>(
-    object: I,
-  ): RepositoryModelLoadRequest {
+  fromPartial<I extends Exact<DeepPartial<RepositoryModelLoadRequest>, I>>(object: I): RepositoryModelLoadRequest {
     const message = createBaseRepositoryModelLoadRequest();
-    message.repositoryName = object.repositoryName ?? '';
-    message.modelName = object.modelName ?? '';
-    message.parameters = (
-      globalThis.Object.entries(object.parameters ?? {}) as [string, ModelRepositoryParameter][]
-    ).reduce(
-      (
-        acc: { [key: string]: ModelRepositoryParameter },
-        [key, value]: [string, ModelRepositoryParameter],
-      ) => {
+    message.repositoryName = object.repositoryName ?? "";
+    message.modelName = object.modelName ?? "";
+    message.parameters = (globalThis.Object.entries(object.parameters ?? {}) as [string, ModelRepositoryParameter][])
+      .reduce((acc: { [key: string]: ModelRepositoryParameter }, [key, value]: [string, ModelRepositoryParameter]) => {
         if (value !== undefined) {
           acc[key] = ModelRepositoryParameter.fromPartial(value);
         }
         return acc;
-      },
-      {},
-    );
+      }, {});
     return message;
   },
 };
 
 function createBaseRepositoryModelLoadRequest_ParametersEntry(): RepositoryModelLoadRequest_ParametersEntry {
-  return { key: '', value: undefined };
+  return { key: "", value: undefined };
 }
 
-export const RepositoryModelLoadRequest_ParametersEntry: MessageFns<RepositoryModelLoadRequest_ParametersEntry> =
-  {
-    encode(
-      message: RepositoryModelLoadRequest_ParametersEntry,
-      writer: BinaryWriter = new BinaryWriter(),
-    ): BinaryWriter {
-      if (message.key !== '') {
-        writer.uint32(10).string(message.key);
-      }
-      if (message.value !== undefined) {
-        ModelRepositoryParameter.encode(message.value, writer.uint32(18).fork()).join();
-      }
-      return writer;
-    },
+export const RepositoryModelLoadRequest_ParametersEntry: MessageFns<RepositoryModelLoadRequest_ParametersEntry> = {
+  encode(message: RepositoryModelLoadRequest_ParametersEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== undefined) {
+      ModelRepositoryParameter.encode(message.value, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
 
-    decode(input: BinaryReader | Uint8Array, length?: number): RepositoryModelLoadRequest_ParametersEntry {
-      const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-      const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-      if (previousRecursionDepth >= 100) {
-        throw new globalThis.Error('protobuf decode recursion limit exceeded');
-      }
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-      try {
-        const end = length === undefined ? reader.len : reader.pos + length;
-        const message = createBaseRepositoryModelLoadRequest_ParametersEntry();
-        while (reader.pos < end) {
-          const tag = reader.uint32();
-          switch (tag >>> 3) {
-            case 1: {
-              if (tag !== 10) {
-                break;
-              }
-
-              message.key = reader.string();
-              continue;
-            }
-            case 2: {
-              if (tag !== 18) {
-                break;
-              }
-
-              message.value = ModelRepositoryParameter.decode(reader, reader.uint32());
-              continue;
-            }
-          }
-          if ((tag & 7) === 4 || tag === 0) {
-            break;
-          }
-          reader.skip(tag & 7);
-        }
-        return message;
-      } finally {
-        (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-      }
-    },
-
-    create<I extends Exact<DeepPartial<RepositoryModelLoadRequest_ParametersEntry>, I>>(
-      base?: I,
-    ): RepositoryModelLoadRequest_ParametersEntry {
-      return RepositoryModelLoadRequest_ParametersEntry.fromPartial(base ?? ({} as any));
-    },
-    fromPartial<I extends Exact<DeepPartial<RepositoryModelLoadRequest_ParametersEntry>, I>>(
-      object: I,
-    ): RepositoryModelLoadRequest_ParametersEntry {
+  decode(input: BinaryReader | Uint8Array, length?: number): RepositoryModelLoadRequest_ParametersEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
       const message = createBaseRepositoryModelLoadRequest_ParametersEntry();
-      message.key = object.key ?? '';
-      message.value =
-        object.value !== undefined && object.value !== null
-          ? ModelRepositoryParameter.fromPartial(object.value)
-          : undefined;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = ModelRepositoryParameter.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
       return message;
-    },
-  };
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<RepositoryModelLoadRequest_ParametersEntry>, I>>(
+    base?: I,
+  ): RepositoryModelLoadRequest_ParametersEntry {
+    return RepositoryModelLoadRequest_ParametersEntry.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<RepositoryModelLoadRequest_ParametersEntry>, I>>(
+    object: I,
+  ): RepositoryModelLoadRequest_ParametersEntry {
+    const message = createBaseRepositoryModelLoadRequest_ParametersEntry();
+    message.key = object.key ?? "";
+    message.value = (object.value !== undefined && object.value !== null)
+      ? ModelRepositoryParameter.fromPartial(object.value)
+      : undefined;
+    return message;
+  },
+};
 
 function createBaseRepositoryModelLoadResponse(): RepositoryModelLoadResponse {
   return {};
@@ -4533,7 +4422,7 @@ export const RepositoryModelLoadResponse: MessageFns<RepositoryModelLoadResponse
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -4554,39 +4443,30 @@ export const RepositoryModelLoadResponse: MessageFns<RepositoryModelLoadResponse
     }
   },
 
-  create<I extends Exact<DeepPartial<RepositoryModelLoadResponse>, I>>(
-    base?: I,
-  ): RepositoryModelLoadResponse {
+  create<I extends Exact<DeepPartial<RepositoryModelLoadResponse>, I>>(base?: I): RepositoryModelLoadResponse {
     return RepositoryModelLoadResponse.fromPartial(base ?? ({} as any));
   },
-  fromPartial<I extends Exact<DeepPartial<RepositoryModelLoadResponse>, I>>(
-    _: I,
-  ): RepositoryModelLoadResponse {
+  fromPartial<I extends Exact<DeepPartial<RepositoryModelLoadResponse>, I>>(_: I): RepositoryModelLoadResponse {
     const message = createBaseRepositoryModelLoadResponse();
     return message;
   },
 };
 
 function createBaseRepositoryModelUnloadRequest(): RepositoryModelUnloadRequest {
-  return { repositoryName: '', modelName: '', parameters: {} };
+  return { repositoryName: "", modelName: "", parameters: {} };
 }
 
 export const RepositoryModelUnloadRequest: MessageFns<RepositoryModelUnloadRequest> = {
   encode(message: RepositoryModelUnloadRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.repositoryName !== '') {
+    if (message.repositoryName !== "") {
       writer.uint32(10).string(message.repositoryName);
     }
-    if (message.modelName !== '') {
+    if (message.modelName !== "") {
       writer.uint32(18).string(message.modelName);
     }
-    globalThis.Object.entries(message.parameters).forEach(
-      ([key, value]: [string, ModelRepositoryParameter]) => {
-        RepositoryModelUnloadRequest_ParametersEntry.encode(
-          { key: key as any, value },
-          writer.uint32(26).fork(),
-        ).join();
-      },
-    );
+    globalThis.Object.entries(message.parameters).forEach(([key, value]: [string, ModelRepositoryParameter]) => {
+      RepositoryModelUnloadRequest_ParametersEntry.encode({ key: key as any, value }, writer.uint32(26).fork()).join();
+    });
     return writer;
   },
 
@@ -4594,7 +4474,7 @@ export const RepositoryModelUnloadRequest: MessageFns<RepositoryModelUnloadReque
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -4642,112 +4522,99 @@ export const RepositoryModelUnloadRequest: MessageFns<RepositoryModelUnloadReque
     }
   },
 
-  create<I extends Exact<DeepPartial<RepositoryModelUnloadRequest>, I>>(
-    base?: I,
-  ): RepositoryModelUnloadRequest {
+  create<I extends Exact<DeepPartial<RepositoryModelUnloadRequest>, I>>(base?: I): RepositoryModelUnloadRequest {
     return RepositoryModelUnloadRequest.fromPartial(base ?? ({} as any));
   },
-  fromPartial<I extends Exact<DeepPartial<RepositoryModelUnloadRequest>, I>>(
-    object: I,
-  ): RepositoryModelUnloadRequest {
+  fromPartial<I extends Exact<DeepPartial<RepositoryModelUnloadRequest>, I>>(object: I): RepositoryModelUnloadRequest {
     const message = createBaseRepositoryModelUnloadRequest();
-    message.repositoryName = object.repositoryName ?? '';
-    message.modelName = object.modelName ?? '';
-    message.parameters = (
-      globalThis.Object.entries(object.parameters ?? {}) as [string, ModelRepositoryParameter][]
-    ).reduce(
-      (
-        acc: { [key: string]: ModelRepositoryParameter },
-        [key, value]: [string, ModelRepositoryParameter],
-      ) => {
+    message.repositoryName = object.repositoryName ?? "";
+    message.modelName = object.modelName ?? "";
+    message.parameters = (globalThis.Object.entries(object.parameters ?? {}) as [string, ModelRepositoryParameter][])
+      .reduce((acc: { [key: string]: ModelRepositoryParameter }, [key, value]: [string, ModelRepositoryParameter]) => {
         if (value !== undefined) {
           acc[key] = ModelRepositoryParameter.fromPartial(value);
         }
         return acc;
-      },
-      {},
-    );
+      }, {});
     return message;
   },
 };
 
 function createBaseRepositoryModelUnloadRequest_ParametersEntry(): RepositoryModelUnloadRequest_ParametersEntry {
-  return { key: '', value: undefined };
+  return { key: "", value: undefined };
 }
 
-export const RepositoryModelUnloadRequest_ParametersEntry: MessageFns<RepositoryModelUnloadRequest_ParametersEntry> =
-  {
-    encode(
-      message: RepositoryModelUnloadRequest_ParametersEntry,
-      writer: BinaryWriter = new BinaryWriter(),
-    ): BinaryWriter {
-      if (message.key !== '') {
-        writer.uint32(10).string(message.key);
-      }
-      if (message.value !== undefined) {
-        ModelRepositoryParameter.encode(message.value, writer.uint32(18).fork()).join();
-      }
-      return writer;
-    },
+export const RepositoryModelUnloadRequest_ParametersEntry: MessageFns<RepositoryModelUnloadRequest_ParametersEntry> = {
+  encode(
+    message: RepositoryModelUnloadRequest_ParametersEntry,
+    writer: BinaryWriter = new BinaryWriter(),
+  ): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== undefined) {
+      ModelRepositoryParameter.encode(message.value, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
 
-    decode(input: BinaryReader | Uint8Array, length?: number): RepositoryModelUnloadRequest_ParametersEntry {
-      const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-      const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-      if (previousRecursionDepth >= 100) {
-        throw new globalThis.Error('protobuf decode recursion limit exceeded');
-      }
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-      try {
-        const end = length === undefined ? reader.len : reader.pos + length;
-        const message = createBaseRepositoryModelUnloadRequest_ParametersEntry();
-        while (reader.pos < end) {
-          const tag = reader.uint32();
-          switch (tag >>> 3) {
-            case 1: {
-              if (tag !== 10) {
-                break;
-              }
-
-              message.key = reader.string();
-              continue;
-            }
-            case 2: {
-              if (tag !== 18) {
-                break;
-              }
-
-              message.value = ModelRepositoryParameter.decode(reader, reader.uint32());
-              continue;
-            }
-          }
-          if ((tag & 7) === 4 || tag === 0) {
-            break;
-          }
-          reader.skip(tag & 7);
-        }
-        return message;
-      } finally {
-        (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-      }
-    },
-
-    create<I extends Exact<DeepPartial<RepositoryModelUnloadRequest_ParametersEntry>, I>>(
-      base?: I,
-    ): RepositoryModelUnloadRequest_ParametersEntry {
-      return RepositoryModelUnloadRequest_ParametersEntry.fromPartial(base ?? ({} as any));
-    },
-    fromPartial<I extends Exact<DeepPartial<RepositoryModelUnloadRequest_ParametersEntry>, I>>(
-      object: I,
-    ): RepositoryModelUnloadRequest_ParametersEntry {
+  decode(input: BinaryReader | Uint8Array, length?: number): RepositoryModelUnloadRequest_ParametersEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
       const message = createBaseRepositoryModelUnloadRequest_ParametersEntry();
-      message.key = object.key ?? '';
-      message.value =
-        object.value !== undefined && object.value !== null
-          ? ModelRepositoryParameter.fromPartial(object.value)
-          : undefined;
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = ModelRepositoryParameter.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
       return message;
-    },
-  };
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<RepositoryModelUnloadRequest_ParametersEntry>, I>>(
+    base?: I,
+  ): RepositoryModelUnloadRequest_ParametersEntry {
+    return RepositoryModelUnloadRequest_ParametersEntry.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<RepositoryModelUnloadRequest_ParametersEntry>, I>>(
+    object: I,
+  ): RepositoryModelUnloadRequest_ParametersEntry {
+    const message = createBaseRepositoryModelUnloadRequest_ParametersEntry();
+    message.key = object.key ?? "";
+    message.value = (object.value !== undefined && object.value !== null)
+      ? ModelRepositoryParameter.fromPartial(object.value)
+      : undefined;
+    return message;
+  },
+};
 
 function createBaseRepositoryModelUnloadResponse(): RepositoryModelUnloadResponse {
   return {};
@@ -4762,7 +4629,7 @@ export const RepositoryModelUnloadResponse: MessageFns<RepositoryModelUnloadResp
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -4783,14 +4650,10 @@ export const RepositoryModelUnloadResponse: MessageFns<RepositoryModelUnloadResp
     }
   },
 
-  create<I extends Exact<DeepPartial<RepositoryModelUnloadResponse>, I>>(
-    base?: I,
-  ): RepositoryModelUnloadResponse {
+  create<I extends Exact<DeepPartial<RepositoryModelUnloadResponse>, I>>(base?: I): RepositoryModelUnloadResponse {
     return RepositoryModelUnloadResponse.fromPartial(base ?? ({} as any));
   },
-  fromPartial<I extends Exact<DeepPartial<RepositoryModelUnloadResponse>, I>>(
-    _: I,
-  ): RepositoryModelUnloadResponse {
+  fromPartial<I extends Exact<DeepPartial<RepositoryModelUnloadResponse>, I>>(_: I): RepositoryModelUnloadResponse {
     const message = createBaseRepositoryModelUnloadResponse();
     return message;
   },
@@ -4799,12 +4662,12 @@ export const RepositoryModelUnloadResponse: MessageFns<RepositoryModelUnloadResp
 /** The protocol's one service. */
 export type GRPCInferenceServiceDefinition = typeof GRPCInferenceServiceDefinition;
 export const GRPCInferenceServiceDefinition = {
-  name: 'GRPCInferenceService',
-  fullName: 'inference.GRPCInferenceService',
+  name: "GRPCInferenceService",
+  fullName: "inference.GRPCInferenceService",
   methods: {
     /** The process answers. Says nothing about models. */
     serverLive: {
-      name: 'ServerLive',
+      name: "ServerLive",
       requestType: ServerLiveRequest as typeof ServerLiveRequest,
       requestStream: false,
       responseType: ServerLiveResponse as typeof ServerLiveResponse,
@@ -4813,7 +4676,7 @@ export const GRPCInferenceServiceDefinition = {
     },
     /** Which server this is, and which extensions it speaks. */
     serverMetadata: {
-      name: 'ServerMetadata',
+      name: "ServerMetadata",
       requestType: ServerMetadataRequest as typeof ServerMetadataRequest,
       requestStream: false,
       responseType: ServerMetadataResponse as typeof ServerMetadataResponse,
@@ -4822,7 +4685,7 @@ export const GRPCInferenceServiceDefinition = {
     },
     /** A model can be used. Triton answers true for a model whose process died. */
     modelReady: {
-      name: 'ModelReady',
+      name: "ModelReady",
       requestType: ModelReadyRequest as typeof ModelReadyRequest,
       requestStream: false,
       responseType: ModelReadyResponse as typeof ModelReadyResponse,
@@ -4831,7 +4694,7 @@ export const GRPCInferenceServiceDefinition = {
     },
     /** Names, types and shapes of a model's tensors. */
     modelMetadata: {
-      name: 'ModelMetadata',
+      name: "ModelMetadata",
       requestType: ModelMetadataRequest as typeof ModelMetadataRequest,
       requestStream: false,
       responseType: ModelMetadataResponse as typeof ModelMetadataResponse,
@@ -4840,7 +4703,7 @@ export const GRPCInferenceServiceDefinition = {
     },
     /** One request, one answer. */
     modelInfer: {
-      name: 'ModelInfer',
+      name: "ModelInfer",
       requestType: ModelInferRequest as typeof ModelInferRequest,
       requestStream: false,
       responseType: ModelInferResponse as typeof ModelInferResponse,
@@ -4852,7 +4715,7 @@ export const GRPCInferenceServiceDefinition = {
      * streams bare ModelInferResponse messages under the same name.
      */
     modelStreamInfer: {
-      name: 'ModelStreamInfer',
+      name: "ModelStreamInfer",
       requestType: ModelInferRequest as typeof ModelInferRequest,
       requestStream: true,
       responseType: ModelStreamInferResponse as typeof ModelStreamInferResponse,
@@ -4861,7 +4724,7 @@ export const GRPCInferenceServiceDefinition = {
     },
     /** Triton only: a model's configuration. */
     modelConfig: {
-      name: 'ModelConfig',
+      name: "ModelConfig",
       requestType: ModelConfigRequest as typeof ModelConfigRequest,
       requestStream: false,
       responseType: ModelConfigResponse as typeof ModelConfigResponse,
@@ -4870,7 +4733,7 @@ export const GRPCInferenceServiceDefinition = {
     },
     /** Triton only: what has been counted. */
     modelStatistics: {
-      name: 'ModelStatistics',
+      name: "ModelStatistics",
       requestType: ModelStatisticsRequest as typeof ModelStatisticsRequest,
       requestStream: false,
       responseType: ModelStatisticsResponse as typeof ModelStatisticsResponse,
@@ -4879,7 +4742,7 @@ export const GRPCInferenceServiceDefinition = {
     },
     /** The models in the repository and what they are doing. */
     repositoryIndex: {
-      name: 'RepositoryIndex',
+      name: "RepositoryIndex",
       requestType: RepositoryIndexRequest as typeof RepositoryIndexRequest,
       requestStream: false,
       responseType: RepositoryIndexResponse as typeof RepositoryIndexResponse,
@@ -4888,7 +4751,7 @@ export const GRPCInferenceServiceDefinition = {
     },
     /** Loads a model, or loads it again; returns when that is done. */
     repositoryModelLoad: {
-      name: 'RepositoryModelLoad',
+      name: "RepositoryModelLoad",
       requestType: RepositoryModelLoadRequest as typeof RepositoryModelLoadRequest,
       requestStream: false,
       responseType: RepositoryModelLoadResponse as typeof RepositoryModelLoadResponse,
@@ -4897,7 +4760,7 @@ export const GRPCInferenceServiceDefinition = {
     },
     /** Begins to unload a model; returns at once. */
     repositoryModelUnload: {
-      name: 'RepositoryModelUnload',
+      name: "RepositoryModelUnload",
       requestType: RepositoryModelUnloadRequest as typeof RepositoryModelUnloadRequest,
       requestStream: false,
       responseType: RepositoryModelUnloadResponse as typeof RepositoryModelUnloadResponse,
@@ -4909,23 +4772,15 @@ export const GRPCInferenceServiceDefinition = {
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 
-export type DeepPartial<T> = T extends bigint
-  ? string | number | bigint
-  : T extends Builtin
-    ? T
-    : T extends globalThis.Array<infer U>
-      ? globalThis.Array<DeepPartial<U>>
-      : T extends ReadonlyArray<infer U>
-        ? ReadonlyArray<DeepPartial<U>>
-        : T extends { $case: string; value: unknown }
-          ? { $case: T['$case']; value?: DeepPartial<T['value']> }
-          : T extends {}
-            ? { [K in keyof T]?: DeepPartial<T[K]> }
-            : Partial<T>;
+export type DeepPartial<T> = T extends bigint ? string | number | bigint
+  : T extends Builtin ? T : T extends globalThis.Array<infer U> ? globalThis.Array<DeepPartial<U>>
+  : T extends ReadonlyArray<infer U> ? ReadonlyArray<DeepPartial<U>>
+  : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
+  : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
+  : Partial<T>;
 
 type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin
-  ? P
+export type Exact<P, I extends P> = P extends Builtin ? P
   : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
 
 export interface MessageFns<T> {

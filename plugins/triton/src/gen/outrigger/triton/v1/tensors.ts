@@ -5,11 +5,11 @@
 // source: outrigger/triton/v1/tensors.proto
 
 /* eslint-disable */
-import { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
+import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 
-export const protobufPackage = 'outrigger.triton.v1';
+export const protobufPackage = "outrigger.triton.v1";
 
-export const protobufFileName = 'outrigger/triton/v1/tensors.proto';
+export const protobufFileName = "outrigger/triton/v1/tensors.proto";
 
 /** What to run. */
 export interface InferRequest {
@@ -70,14 +70,17 @@ export interface ParameterValue {
   /** Exactly one is set. */
   value?:
     | //
-      /** True or false. */
-      { $case: 'boolean'; value: boolean } //
-      /** A whole number. */
-    | { $case: 'integer'; value: bigint } //
+    /** True or false. */
+    { $case: "boolean"; value: boolean }
+    | //
+    /** A whole number. */
+    { $case: "integer"; value: bigint }
+    | //
     /** A number. */
-    | { $case: 'number'; value: number } //
+    { $case: "number"; value: number }
+    | //
     /** Text. */
-    | { $case: 'text'; value: string }
+    { $case: "text"; value: string }
     | undefined;
 }
 
@@ -142,12 +145,12 @@ export interface TensorDescription {
 }
 
 function createBaseInferRequest(): InferRequest {
-  return { model: '', inputs: [], outputs: [], parameters: {} };
+  return { model: "", inputs: [], outputs: [], parameters: {} };
 }
 
 export const InferRequest: MessageFns<InferRequest> = {
   encode(message: InferRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.model !== '') {
+    if (message.model !== "") {
       writer.uint32(10).string(message.model);
     }
     for (const v of message.inputs) {
@@ -166,7 +169,7 @@ export const InferRequest: MessageFns<InferRequest> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -227,28 +230,29 @@ export const InferRequest: MessageFns<InferRequest> = {
   },
   fromPartial<I extends Exact<DeepPartial<InferRequest>, I>>(object: I): InferRequest {
     const message = createBaseInferRequest();
-    message.model = object.model ?? '';
+    message.model = object.model ?? "";
     message.inputs = object.inputs?.map((e) => Tensor.fromPartial(e)) || [];
     message.outputs = object.outputs?.map((e) => e) || [];
-    message.parameters = (
-      globalThis.Object.entries(object.parameters ?? {}) as [string, ParameterValue][]
-    ).reduce((acc: { [key: string]: ParameterValue }, [key, value]: [string, ParameterValue]) => {
-      if (value !== undefined) {
-        acc[key] = ParameterValue.fromPartial(value);
-      }
-      return acc;
-    }, {});
+    message.parameters = (globalThis.Object.entries(object.parameters ?? {}) as [string, ParameterValue][]).reduce(
+      (acc: { [key: string]: ParameterValue }, [key, value]: [string, ParameterValue]) => {
+        if (value !== undefined) {
+          acc[key] = ParameterValue.fromPartial(value);
+        }
+        return acc;
+      },
+      {},
+    );
     return message;
   },
 };
 
 function createBaseInferRequest_ParametersEntry(): InferRequest_ParametersEntry {
-  return { key: '', value: undefined };
+  return { key: "", value: undefined };
 }
 
 export const InferRequest_ParametersEntry: MessageFns<InferRequest_ParametersEntry> = {
   encode(message: InferRequest_ParametersEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.key !== '') {
+    if (message.key !== "") {
       writer.uint32(10).string(message.key);
     }
     if (message.value !== undefined) {
@@ -261,7 +265,7 @@ export const InferRequest_ParametersEntry: MessageFns<InferRequest_ParametersEnt
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -298,28 +302,23 @@ export const InferRequest_ParametersEntry: MessageFns<InferRequest_ParametersEnt
     }
   },
 
-  create<I extends Exact<DeepPartial<InferRequest_ParametersEntry>, I>>(
-    base?: I,
-  ): InferRequest_ParametersEntry {
+  create<I extends Exact<DeepPartial<InferRequest_ParametersEntry>, I>>(base?: I): InferRequest_ParametersEntry {
     return InferRequest_ParametersEntry.fromPartial(base ?? ({} as any));
   },
-  fromPartial<I extends Exact<DeepPartial<InferRequest_ParametersEntry>, I>>(
-    object: I,
-  ): InferRequest_ParametersEntry {
+  fromPartial<I extends Exact<DeepPartial<InferRequest_ParametersEntry>, I>>(object: I): InferRequest_ParametersEntry {
     const message = createBaseInferRequest_ParametersEntry();
-    message.key = object.key ?? '';
-    message.value =
-      object.value !== undefined && object.value !== null
-        ? ParameterValue.fromPartial(object.value)
-        : undefined;
+    message.key = object.key ?? "";
+    message.value = (object.value !== undefined && object.value !== null)
+      ? ParameterValue.fromPartial(object.value)
+      : undefined;
     return message;
   },
 };
 
 function createBaseTensor(): Tensor {
   return {
-    name: '',
-    datatype: '',
+    name: "",
+    datatype: "",
     shape: [],
     booleans: [],
     integers: [],
@@ -332,17 +331,17 @@ function createBaseTensor(): Tensor {
 
 export const Tensor: MessageFns<Tensor> = {
   encode(message: Tensor, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.name !== '') {
+    if (message.name !== "") {
       writer.uint32(10).string(message.name);
     }
-    if (message.datatype !== '') {
+    if (message.datatype !== "") {
       writer.uint32(18).string(message.datatype);
     }
     if (message.shape.length !== 0) {
       writer.uint32(26).fork();
       for (const v of message.shape) {
         if (BigInt.asIntN(64, v) !== v) {
-          throw new globalThis.Error('a value provided in array field shape of type int64 is too large');
+          throw new globalThis.Error("a value provided in array field shape of type int64 is too large");
         }
         writer.int64(v);
       }
@@ -359,7 +358,7 @@ export const Tensor: MessageFns<Tensor> = {
       writer.uint32(42).fork();
       for (const v of message.integers) {
         if (BigInt.asIntN(64, v) !== v) {
-          throw new globalThis.Error('a value provided in array field integers of type int64 is too large');
+          throw new globalThis.Error("a value provided in array field integers of type int64 is too large");
         }
         writer.int64(v);
       }
@@ -369,9 +368,7 @@ export const Tensor: MessageFns<Tensor> = {
       writer.uint32(50).fork();
       for (const v of message.unsignedIntegers) {
         if (BigInt.asUintN(64, v) !== v) {
-          throw new globalThis.Error(
-            'a value provided in array field unsignedIntegers of type uint64 is too large',
-          );
+          throw new globalThis.Error("a value provided in array field unsignedIntegers of type uint64 is too large");
         }
         writer.uint64(v);
       }
@@ -397,7 +394,7 @@ export const Tensor: MessageFns<Tensor> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -545,8 +542,8 @@ export const Tensor: MessageFns<Tensor> = {
   },
   fromPartial<I extends Exact<DeepPartial<Tensor>, I>>(object: I): Tensor {
     const message = createBaseTensor();
-    message.name = object.name ?? '';
-    message.datatype = object.datatype ?? '';
+    message.name = object.name ?? "";
+    message.datatype = object.datatype ?? "";
     message.shape = object.shape?.map((e) => BigInt(e)) || [];
     message.booleans = object.booleans?.map((e) => e) || [];
     message.integers = object.integers?.map((e) => BigInt(e)) || [];
@@ -565,19 +562,19 @@ function createBaseParameterValue(): ParameterValue {
 export const ParameterValue: MessageFns<ParameterValue> = {
   encode(message: ParameterValue, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     switch (message.value?.$case) {
-      case 'boolean':
+      case "boolean":
         writer.uint32(8).bool(message.value.value);
         break;
-      case 'integer':
+      case "integer":
         if (BigInt.asIntN(64, message.value.value) !== message.value.value) {
-          throw new globalThis.Error('value provided for field message.value.value of type int64 too large');
+          throw new globalThis.Error("value provided for field message.value.value of type int64 too large");
         }
         writer.uint32(16).int64(message.value.value);
         break;
-      case 'number':
+      case "number":
         writer.uint32(25).double(message.value.value);
         break;
-      case 'text':
+      case "text":
         writer.uint32(34).string(message.value.value);
         break;
     }
@@ -588,7 +585,7 @@ export const ParameterValue: MessageFns<ParameterValue> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -602,7 +599,7 @@ export const ParameterValue: MessageFns<ParameterValue> = {
               break;
             }
 
-            message.value = { $case: 'boolean', value: reader.bool() };
+            message.value = { $case: "boolean", value: reader.bool() };
             continue;
           }
           case 2: {
@@ -610,7 +607,7 @@ export const ParameterValue: MessageFns<ParameterValue> = {
               break;
             }
 
-            message.value = { $case: 'integer', value: reader.int64() as bigint };
+            message.value = { $case: "integer", value: reader.int64() as bigint };
             continue;
           }
           case 3: {
@@ -618,7 +615,7 @@ export const ParameterValue: MessageFns<ParameterValue> = {
               break;
             }
 
-            message.value = { $case: 'number', value: reader.double() };
+            message.value = { $case: "number", value: reader.double() };
             continue;
           }
           case 4: {
@@ -626,7 +623,7 @@ export const ParameterValue: MessageFns<ParameterValue> = {
               break;
             }
 
-            message.value = { $case: 'text', value: reader.string() };
+            message.value = { $case: "text", value: reader.string() };
             continue;
           }
         }
@@ -647,27 +644,27 @@ export const ParameterValue: MessageFns<ParameterValue> = {
   fromPartial<I extends Exact<DeepPartial<ParameterValue>, I>>(object: I): ParameterValue {
     const message = createBaseParameterValue();
     switch (object.value?.$case) {
-      case 'boolean': {
+      case "boolean": {
         if (object.value?.value !== undefined && object.value?.value !== null) {
-          message.value = { $case: 'boolean', value: object.value.value };
+          message.value = { $case: "boolean", value: object.value.value };
         }
         break;
       }
-      case 'integer': {
+      case "integer": {
         if (object.value?.value !== undefined && object.value?.value !== null) {
-          message.value = { $case: 'integer', value: BigInt(object.value.value) };
+          message.value = { $case: "integer", value: BigInt(object.value.value) };
         }
         break;
       }
-      case 'number': {
+      case "number": {
         if (object.value?.value !== undefined && object.value?.value !== null) {
-          message.value = { $case: 'number', value: object.value.value };
+          message.value = { $case: "number", value: object.value.value };
         }
         break;
       }
-      case 'text': {
+      case "text": {
         if (object.value?.value !== undefined && object.value?.value !== null) {
-          message.value = { $case: 'text', value: object.value.value };
+          message.value = { $case: "text", value: object.value.value };
         }
         break;
       }
@@ -677,15 +674,15 @@ export const ParameterValue: MessageFns<ParameterValue> = {
 };
 
 function createBaseInferResponse(): InferResponse {
-  return { model: '', version: '', answers: [] };
+  return { model: "", version: "", answers: [] };
 }
 
 export const InferResponse: MessageFns<InferResponse> = {
   encode(message: InferResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.model !== '') {
+    if (message.model !== "") {
       writer.uint32(10).string(message.model);
     }
-    if (message.version !== '') {
+    if (message.version !== "") {
       writer.uint32(18).string(message.version);
     }
     for (const v of message.answers) {
@@ -698,7 +695,7 @@ export const InferResponse: MessageFns<InferResponse> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -748,8 +745,8 @@ export const InferResponse: MessageFns<InferResponse> = {
   },
   fromPartial<I extends Exact<DeepPartial<InferResponse>, I>>(object: I): InferResponse {
     const message = createBaseInferResponse();
-    message.model = object.model ?? '';
-    message.version = object.version ?? '';
+    message.model = object.model ?? "";
+    message.version = object.version ?? "";
     message.answers = object.answers?.map((e) => Answer.fromPartial(e)) || [];
     return message;
   },
@@ -771,7 +768,7 @@ export const Answer: MessageFns<Answer> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -811,12 +808,12 @@ export const Answer: MessageFns<Answer> = {
 };
 
 function createBaseDescribeRequest(): DescribeRequest {
-  return { model: '' };
+  return { model: "" };
 }
 
 export const DescribeRequest: MessageFns<DescribeRequest> = {
   encode(message: DescribeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.model !== '') {
+    if (message.model !== "") {
       writer.uint32(10).string(message.model);
     }
     return writer;
@@ -826,7 +823,7 @@ export const DescribeRequest: MessageFns<DescribeRequest> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -860,33 +857,33 @@ export const DescribeRequest: MessageFns<DescribeRequest> = {
   },
   fromPartial<I extends Exact<DeepPartial<DescribeRequest>, I>>(object: I): DescribeRequest {
     const message = createBaseDescribeRequest();
-    message.model = object.model ?? '';
+    message.model = object.model ?? "";
     return message;
   },
 };
 
 function createBaseDescribeResponse(): DescribeResponse {
   return {
-    model: '',
+    model: "",
     versions: [],
-    platform: '',
+    platform: "",
     inputs: [],
     outputs: [],
     maxBatchSize: 0,
     manyAnswers: false,
-    kind: '',
+    kind: "",
   };
 }
 
 export const DescribeResponse: MessageFns<DescribeResponse> = {
   encode(message: DescribeResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.model !== '') {
+    if (message.model !== "") {
       writer.uint32(10).string(message.model);
     }
     for (const v of message.versions) {
       writer.uint32(18).string(v!);
     }
-    if (message.platform !== '') {
+    if (message.platform !== "") {
       writer.uint32(26).string(message.platform);
     }
     for (const v of message.inputs) {
@@ -901,7 +898,7 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
     if (message.manyAnswers !== false) {
       writer.uint32(56).bool(message.manyAnswers);
     }
-    if (message.kind !== '') {
+    if (message.kind !== "") {
       writer.uint32(66).string(message.kind);
     }
     return writer;
@@ -911,7 +908,7 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -1001,35 +998,35 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
   },
   fromPartial<I extends Exact<DeepPartial<DescribeResponse>, I>>(object: I): DescribeResponse {
     const message = createBaseDescribeResponse();
-    message.model = object.model ?? '';
+    message.model = object.model ?? "";
     message.versions = object.versions?.map((e) => e) || [];
-    message.platform = object.platform ?? '';
+    message.platform = object.platform ?? "";
     message.inputs = object.inputs?.map((e) => TensorDescription.fromPartial(e)) || [];
     message.outputs = object.outputs?.map((e) => TensorDescription.fromPartial(e)) || [];
     message.maxBatchSize = object.maxBatchSize ?? 0;
     message.manyAnswers = object.manyAnswers ?? false;
-    message.kind = object.kind ?? '';
+    message.kind = object.kind ?? "";
     return message;
   },
 };
 
 function createBaseTensorDescription(): TensorDescription {
-  return { name: '', datatype: '', shape: [], optional: false };
+  return { name: "", datatype: "", shape: [], optional: false };
 }
 
 export const TensorDescription: MessageFns<TensorDescription> = {
   encode(message: TensorDescription, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.name !== '') {
+    if (message.name !== "") {
       writer.uint32(10).string(message.name);
     }
-    if (message.datatype !== '') {
+    if (message.datatype !== "") {
       writer.uint32(18).string(message.datatype);
     }
     if (message.shape.length !== 0) {
       writer.uint32(26).fork();
       for (const v of message.shape) {
         if (BigInt.asIntN(64, v) !== v) {
-          throw new globalThis.Error('a value provided in array field shape of type int64 is too large');
+          throw new globalThis.Error("a value provided in array field shape of type int64 is too large");
         }
         writer.int64(v);
       }
@@ -1045,7 +1042,7 @@ export const TensorDescription: MessageFns<TensorDescription> = {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error('protobuf decode recursion limit exceeded');
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
@@ -1113,8 +1110,8 @@ export const TensorDescription: MessageFns<TensorDescription> = {
   },
   fromPartial<I extends Exact<DeepPartial<TensorDescription>, I>>(object: I): TensorDescription {
     const message = createBaseTensorDescription();
-    message.name = object.name ?? '';
-    message.datatype = object.datatype ?? '';
+    message.name = object.name ?? "";
+    message.datatype = object.datatype ?? "";
     message.shape = object.shape?.map((e) => BigInt(e)) || [];
     message.optional = object.optional ?? false;
     return message;
@@ -1127,8 +1124,8 @@ export const TensorDescription: MessageFns<TensorDescription> = {
  */
 export type TensorsDefinition = typeof TensorsDefinition;
 export const TensorsDefinition = {
-  name: 'Tensors',
-  fullName: 'outrigger.triton.v1.Tensors',
+  name: "Tensors",
+  fullName: "outrigger.triton.v1.Tensors",
   methods: {
     /**
      * Runs a model once on named input tensors and returns its named output
@@ -1137,7 +1134,7 @@ export const TensorsDefinition = {
      * describe_tensors first for the names, types and shapes that a model wants.
      */
     infer: {
-      name: 'Infer',
+      name: "Infer",
       requestType: InferRequest as typeof InferRequest,
       requestStream: false,
       responseType: InferResponse as typeof InferResponse,
@@ -1146,8 +1143,46 @@ export const TensorsDefinition = {
         _unknownFields: {
           584802: [
             Buffer.from([
-              39, 10, 13, 105, 110, 102, 101, 114, 95, 116, 101, 110, 115, 111, 114, 115, 18, 22, 82, 117,
-              110, 32, 97, 32, 109, 111, 100, 101, 108, 32, 111, 110, 32, 116, 101, 110, 115, 111, 114, 115,
+              39,
+              10,
+              13,
+              105,
+              110,
+              102,
+              101,
+              114,
+              95,
+              116,
+              101,
+              110,
+              115,
+              111,
+              114,
+              115,
+              18,
+              22,
+              82,
+              117,
+              110,
+              32,
+              97,
+              32,
+              109,
+              111,
+              100,
+              101,
+              108,
+              32,
+              111,
+              110,
+              32,
+              116,
+              101,
+              110,
+              115,
+              111,
+              114,
+              115,
             ]) as Buffer,
           ],
         },
@@ -1159,7 +1194,7 @@ export const TensorsDefinition = {
      * largest batch, and whether one request can have several answers.
      */
     describe: {
-      name: 'Describe',
+      name: "Describe",
       requestType: DescribeRequest as typeof DescribeRequest,
       requestStream: false,
       responseType: DescribeResponse as typeof DescribeResponse,
@@ -1168,9 +1203,57 @@ export const TensorsDefinition = {
         _unknownFields: {
           584802: [
             Buffer.from([
-              50, 10, 16, 100, 101, 115, 99, 114, 105, 98, 101, 95, 116, 101, 110, 115, 111, 114, 115, 18, 26,
-              68, 101, 115, 99, 114, 105, 98, 101, 32, 97, 32, 109, 111, 100, 101, 108, 39, 115, 32, 116, 101,
-              110, 115, 111, 114, 115, 32, 1, 48, 1,
+              50,
+              10,
+              16,
+              100,
+              101,
+              115,
+              99,
+              114,
+              105,
+              98,
+              101,
+              95,
+              116,
+              101,
+              110,
+              115,
+              111,
+              114,
+              115,
+              18,
+              26,
+              68,
+              101,
+              115,
+              99,
+              114,
+              105,
+              98,
+              101,
+              32,
+              97,
+              32,
+              109,
+              111,
+              100,
+              101,
+              108,
+              39,
+              115,
+              32,
+              116,
+              101,
+              110,
+              115,
+              111,
+              114,
+              115,
+              32,
+              1,
+              48,
+              1,
             ]) as Buffer,
           ],
         },
@@ -1181,23 +1264,15 @@ export const TensorsDefinition = {
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 
-export type DeepPartial<T> = T extends bigint
-  ? string | number | bigint
-  : T extends Builtin
-    ? T
-    : T extends globalThis.Array<infer U>
-      ? globalThis.Array<DeepPartial<U>>
-      : T extends ReadonlyArray<infer U>
-        ? ReadonlyArray<DeepPartial<U>>
-        : T extends { $case: string; value: unknown }
-          ? { $case: T['$case']; value?: DeepPartial<T['value']> }
-          : T extends {}
-            ? { [K in keyof T]?: DeepPartial<T[K]> }
-            : Partial<T>;
+export type DeepPartial<T> = T extends bigint ? string | number | bigint
+  : T extends Builtin ? T : T extends globalThis.Array<infer U> ? globalThis.Array<DeepPartial<U>>
+  : T extends ReadonlyArray<infer U> ? ReadonlyArray<DeepPartial<U>>
+  : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
+  : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
+  : Partial<T>;
 
 type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin
-  ? P
+export type Exact<P, I extends P> = P extends Builtin ? P
   : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
 
 export interface MessageFns<T> {
