@@ -39,6 +39,12 @@ function plugins(versionFile: string) {
   };
 }
 
+/** The value of a JSON-RPC answer, which comes as an event. */
+function rpcResult(text: string): Record<string, unknown> {
+  const data = /^data: (\{.*)$/m.exec(text)?.[1] ?? text;
+  return (JSON.parse(data) as { result: Record<string, unknown> }).result;
+}
+
 /** Asks a model and reads the answer to its end. */
 async function generate(host: HostProcess, model: string, prompt: string, key?: string): Promise<string> {
   const headers = key === undefined ? {} : { authorization: `Bearer ${key}` };
@@ -53,7 +59,8 @@ async function stats(host: HostProcess): Promise<Stats> {
 describe('the files of the dashboard', () => {
   let host: HostProcess;
   beforeAll(async () => {
-    host = await startHost({ auth: { apiKeys: [callerKey] } });
+    const { nasty } = plugins('');
+    host = await startHost({ auth: { apiKeys: [callerKey] }, plugins: { nasty } });
   });
   afterAll(async () => {
     await host.stop();
@@ -103,6 +110,38 @@ describe('the files of the dashboard', () => {
       request.on('error', reject).end();
     });
     expect(status).toBe(403);
+  });
+
+  it('tell the events to MCP clients too, as a resource', async () => {
+    const headers = { authorization: `Bearer ${callerKey}`, accept: 'application/json, text/event-stream' };
+    const clientInfo = { name: 'test', version: '1' };
+    const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo };
+    const opened = await host.post(
+      '/mcp',
+      { jsonrpc: '2.0', id: 1, method: 'initialize', params },
+      { headers },
+    );
+    expect(rpcResult(await opened.text())).toHaveProperty('capabilities');
+    const session = { ...headers, 'mcp-session-id': opened.headers.get('mcp-session-id') ?? '' };
+    const read = { jsonrpc: '2.0', id: 2, method: 'resources/read', params: { uri: 'events://recent' } };
+    await until(async () => {
+      const { contents } = rpcResult(await (await host.post('/mcp', read, { headers: session })).text());
+      const [content] = contents as { text: string; mimeType: string }[];
+      expect(content?.mimeType).toBe('application/json');
+      const { events } = JSON.parse(content?.text ?? '') as {
+        events: { plugin: string; instance_id: string }[];
+      };
+      return events.some((event) => event.plugin === 'nasty' && event.instance_id !== '');
+    }, 'the start of the plugin is told');
+  });
+
+  it('do not hold up the end of the host with the events that they listen to', async () => {
+    const other = await startHost({ server: { shutdownGraceMs: 60_000 } });
+    const answer = await fetch(`${other.url}/mcp/v1/events?follow=true`);
+    const reader = answer.body?.getReader();
+    expect(new TextDecoder().decode((await reader?.read())?.value)).toMatch(/^: connected/);
+    expect(await other.stop()).toEqual({ code: 0, signal: null });
+    await expect(reader?.closed).rejects.toThrow();
   });
 
   it('give way to a word about the product for a program', async () => {
@@ -185,6 +224,25 @@ describeWith('chromium', 'the dashboard in a browser', ({ path }) => {
     await page.context().close();
   }, 90_000);
 
+  it('says in the words of the host why a swap was refused, and the old one stays', async () => {
+    const { page, complaints } = await openPage(browser);
+    await page.goto(host.url);
+    const row = card(page, 'steady').locator('tbody tr').first();
+    const old = await row.getAttribute('data-instance');
+    await rm(versionFile);
+    try {
+      await card(page, 'steady').getByRole('button', { name: 'Swap' }).click();
+      await page.locator('#notice', { hasText: /Cannot swap steady: .*no such file/ }).waitFor();
+    } finally {
+      await writeFile(versionFile, '2.0.1');
+    }
+    expect(await row.getAttribute('data-instance')).toBe(old);
+    await page.getByRole('button', { name: 'Dismiss' }).click();
+    await page.locator('#notice').waitFor({ state: 'hidden' });
+    expect(complaints).toEqual([]);
+    await page.context().close();
+  }, 60_000);
+
   it('asks before it drains, and shows why a plugin stands still', async () => {
     const { page, complaints } = await openPage(browser, 390);
     await page.goto(host.url);
@@ -194,7 +252,7 @@ describeWith('chromium', 'the dashboard in a browser', ({ path }) => {
     await page.locator('#confirm[open]').waitFor();
     await page.keyboard.press('Escape');
     await page.locator('#confirm[open]').waitFor({ state: 'hidden' });
-    expect(await drain.evaluate((node) => node === document.activeElement)).toBe(true);
+    expect(await card(page, 'steady').locator('[data-verb=drain]:focus').count()).toBe(1);
     expect(await card(page, 'steady').locator('.pill').first().textContent()).toBe('active');
 
     await drain.click();
@@ -203,7 +261,7 @@ describeWith('chromium', 'the dashboard in a browser', ({ path }) => {
     await card(page, 'steady').getByText('drained by an operator').waitFor();
     await card(page, 'steady').getByRole('button', { name: 'Restart' }).click();
     await card(page, 'steady').locator('.names .pill', { hasText: 'active' }).waitFor();
-    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(390);
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(390);
     expect(complaints).toEqual([]);
     await page.context().close();
   }, 60_000);
@@ -216,7 +274,7 @@ describeWith('chromium', 'the dashboard in a browser', ({ path }) => {
     await page.locator('#events li', { hasText: '<script>window.harmed=2</script>' }).first().waitFor();
     await host.hasModel('nasty/words');
     expect(await page.locator('main img, main script, main style').count()).toBe(0);
-    expect(await page.evaluate(() => Reflect.get(window, 'harmed') as unknown)).toBeUndefined();
+    expect(await page.evaluate('window.harmed')).toBeUndefined();
     expect(complaints).toEqual([]);
     await page.context().close();
   }, 60_000);
@@ -300,7 +358,7 @@ describeWith('chromium', 'the dashboard of a host with keys', ({ path }) => {
     const steady = page.locator('[data-plugin=steady]');
     await steady.locator('.names .pill', { hasText: 'active' }).waitFor();
     await page.locator('#link[data-state=live]').waitFor();
-    expect(await page.evaluate(() => [localStorage.length, document.cookie, location.search])).toEqual([
+    expect(await page.evaluate('[localStorage.length, document.cookie, location.search]')).toEqual([
       0,
       '',
       '',

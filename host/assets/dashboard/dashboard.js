@@ -52,10 +52,14 @@ function say(text) {
 function complain(cause, text) {
   if (text === '') trouble.delete(cause);
   else trouble.set(cause, text);
-  const notice = byId('notice');
-  write(notice, [...trouble.values()].join('\n'));
-  notice.hidden = trouble.size === 0;
+  write(byId('notice-text'), [...trouble.values()].join('\n'));
+  byId('notice').hidden = trouble.size === 0;
 }
+
+byId('notice-close').addEventListener('click', () => {
+  trouble.clear();
+  byId('notice').hidden = true;
+});
 
 async function perform(verb, name) {
   if (busy.has(name) || (verb === 'drain' && stateOf(name) === 'stopped')) return;
@@ -63,12 +67,11 @@ async function perform(verb, name) {
     const text = 'Running requests end, then the plugin stays stopped until it is restarted or swapped.';
     if (!(await confirmed(`Drain ${name}?`, text, 'Drain'))) return;
   }
+  complain(name, '');
   busy.set(name, verb);
   show();
   try {
-    const sentence = await act(verb, name);
-    complain(name, '');
-    say(sentence);
+    say(await act(verb, name));
   } catch (refusal) {
     if (refusal.status === 401) keys.open(refusal.message);
     else complain(name, `Cannot ${verb} ${name}: ${refusal.message}`);

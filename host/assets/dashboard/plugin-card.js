@@ -46,6 +46,9 @@ export function pluginCard({ name }, act) {
 
   const rows = el('tbody', '');
   const table = el('table', '', head(), rows);
+  // Narrow windows lay the rows out as cards, which would take the meaning of a table away.
+  roles(table, 'table');
+  roles(rows, 'rowgroup');
   mark(table, 'aria-label', `Instances of ${name}`);
   const none = el('p', 'quiet none', 'No instance runs.');
   const tools = el('ul', 'chips');
@@ -126,16 +129,21 @@ function head() {
   const cells = columns.map((label) => {
     const cell = el('th', '', label);
     cell.scope = 'col';
-    return cell;
+    return roles(cell, 'columnheader');
   });
-  return el('thead', '', el('tr', '', ...cells));
+  return roles(el('thead', '', roles(el('tr', '', ...cells), 'row')), 'rowgroup');
+}
+
+function roles(node, role) {
+  mark(node, 'role', role);
+  return node;
 }
 
 function instanceRow() {
   const cells = columns.map((label) => {
     const cell = el('td', '');
     cell.dataset.label = label;
-    return cell;
+    return roles(cell, 'cell');
   });
   const [id, version, state, flight, served, failed, tokens, first, age] = cells;
   const pill = el('span', 'pill');
@@ -143,7 +151,7 @@ function instanceRow() {
   const number = el('span', 'number');
   const fill = el('span', 'fill');
   flight.append(number, el('span', 'bar', fill));
-  const node = el('tr', '', ...cells);
+  const node = roles(el('tr', '', ...cells), 'row');
   return {
     node,
     update({ instance, traffic, most, now }) {
