@@ -90,7 +90,8 @@ function report(line: string, log: Logger): void {
     log.info({ output: line }, 'plugin output');
     return;
   }
-  const { level, msg, time: _time, ...fields } = parsed;
+  // The host's own lines carry the plugin's name and the time already; twice the same key is no sound JSON.
+  const { level, msg, time: _time, plugin: _plugin, ...fields } = parsed;
   const text = typeof msg === 'string' ? msg : 'plugin log';
   if (level === 'error' || level === 'fatal') log.error(fields, text);
   else if (level === 'warn') log.warn(fields, text);
