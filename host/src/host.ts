@@ -226,8 +226,8 @@ class RunningHost implements Host {
     output: Writable;
     signal: AbortSignal;
   }): Promise<void> {
-    const { serveStdio } = await this.mcp.open();
-    await serveStdio(input, output, signal);
+    const mcp = await this.mcp.open();
+    await mcp.serveStdio(input, output, signal);
   }
 
   /** Doors first, so that what is under way can finish; then the plugins behind them. */

@@ -163,7 +163,7 @@ describe('the environment of a plugin', () => {
     );
     await host.hasModel('a/oracle');
     await host.hasModel('b/oracle');
-    const environments = descendants(host.pid ?? 0)
+    const environments = descendants(host.pid)
       .filter(({ commandLine }) => commandLine.includes('oracle-plugin'))
       .map(({ pid }) => readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0'))
       .map((lines) =>

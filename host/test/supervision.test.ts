@@ -1,12 +1,13 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { afterEach, describe, expect, it } from '@jest/globals';
-import { PluginProcess } from '../src/registry/plugin-process.js';
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { PluginProcess, prepareProcesses } from '../src/registry/plugin-process.js';
 import type { EngineRoom } from '../src/engine-room.js';
 import { active, ask, groupLives, misbehaving, openRoom, oracle, silentLog, until } from './support/room.js';
 
 let room: EngineRoom | undefined;
+beforeAll(prepareProcesses);
 afterEach(async () => {
   await room?.close(500);
   room = undefined;
@@ -25,11 +26,27 @@ describe('a plugin process', () => {
   };
 
   it.each<[string, string[], string]>([
-    ['its status and last words', [node, '-e', 'console.error("no key");process.exit(3)'], 'exited with status 3; it last said: no key'],
-    ['the exception of a runtime', [node, '-e', 'throw new Error("bad thing")'], 'exited with status 1; it last said: Error: bad thing'],
+    [
+      'its status and last words',
+      [node, '-e', 'console.error("no key");process.exit(3)'],
+      'exited with status 3; it last said: no key',
+    ],
+    [
+      'the exception of a runtime',
+      [node, '-e', 'throw new Error("bad thing")'],
+      'exited with status 1; it last said: Error: bad thing',
+    ],
     ['the signal', [node, '-e', 'process.kill(process.pid,"SIGKILL")'], 'was ended by SIGKILL'],
-    ['a program that is not there', ['no-such-program'], 'could not be started: "no-such-program": it was not found'],
-    ['a file that is no program', ['/etc/passwd'], 'could not be started: "/etc/passwd": it cannot be executed'],
+    [
+      'a program that is not there',
+      ['no-such-program'],
+      'could not be started: "no-such-program": it was not found',
+    ],
+    [
+      'a file that is no program',
+      ['/etc/passwd'],
+      'could not be started: "/etc/passwd": it cannot be executed',
+    ],
   ])('ends with %s in one line', async (_what, command, reason) => {
     expect((await end(command)).reason).toBe(reason);
   });
@@ -56,7 +73,10 @@ describe('a plugin process', () => {
     let lines = 0;
     const log = { ...silentLog, info: () => (lines += 1), child: () => log };
     const flood = `const l='x'.repeat(99)+'\\n';for(let i=0;i<200000;i++){process.stdout.write(l);if(i%4==0)process.stderr.write(l)}`;
-    const child = new PluginProcess({ plugin: 'x', command: [node, '-e', flood], env, cwd: undefined }, log as never);
+    const child = new PluginProcess(
+      { plugin: 'x', command: [node, '-e', flood], env, cwd: undefined },
+      log,
+    );
     expect(await child.exited).toMatchObject({ code: 0 });
     expect(lines).toBeGreaterThan(0);
     expect(lines).toBeLessThan(8000);
@@ -70,7 +90,9 @@ describe('kill -9 of a plugin', () => {
     await active(room, 'b');
     const victim = room.registry.get('a')?.active;
     const own = ask(room, 'a/oracle', '1 100 50');
-    const others = Array.from({ length: 10 }, (_, seed) => ask(room as EngineRoom, 'b/oracle', `${seed} 20 50`));
+    const others = Array.from({ length: 10 }, (_, seed) =>
+      ask(room as EngineRoom, 'b/oracle', `${seed} 20 50`),
+    );
     await until(() => victim?.inFlight === 1, 'the stream runs');
     process.kill(-(victim?.pid ?? 0), 'SIGKILL');
     const killedAt = performance.now();
@@ -78,9 +100,7 @@ describe('kill -9 of a plugin', () => {
     expect(['plugin_unavailable', 'truncated']).toContain(error?.kind);
     // Held, not refused: the first crash may be an accident.
     expect((await ask(room, 'a/oracle', '1 2 0')).error).toBeUndefined();
-    const back = room.events
-      .since(0)
-      .filter(({ plugin, to }) => plugin === 'a' && to === 'active').length;
+    const back = room.events.since(0).filter(({ plugin, to }) => plugin === 'a' && to === 'active').length;
     expect(back).toBe(2);
     // Delay 50 to 60 ms, then a start; the bound has room for a busy machine.
     expect(performance.now() - killedAt).toBeLessThan(10_000);
@@ -99,7 +119,9 @@ describe('kill -9 of a plugin', () => {
       error = (await ask(room as EngineRoom, 'a/oracle', '1 2 0')).error;
       return error?.kind === 'plugin_unavailable' || error?.kind === 'model_not_found';
     }, 'it is refused');
-    expect(state()?.reason).toMatch(/plugin a exited with status 5; it last said: oracle: the end that was asked for/);
+    expect(state()?.reason).toMatch(
+      /plugin a exited with status 5; it last said: oracle: the end that was asked for/,
+    );
     const lease = await Promise.resolve()
       .then(() => room?.registry.lease('a', new AbortController().signal))
       .catch((thrown: unknown) => thrown);
@@ -116,25 +138,29 @@ describe('a swap with real processes', () => {
     ['is never ready', { ORACLE_START_MS: '60000' }, /plugin a was not ready within 1500 ms/],
     ['has another name', { ORACLE_NAME: 'other' }, /it calls itself other, the active one is oracle/],
     ['lost an operation', { ORACLE_NO_EMBED: '1' }, /it no longer offers 1 operation/],
-  ])('is refused when the new one %s; the old one serves on', async (_what, next, why) => {
-    const plugin = oracle({}, { startTimeoutMs: 1500 });
-    room = await openRoom({ plugins: { a: plugin } });
-    await active(room, 'a');
-    const before = room.registry.get('a')?.active;
-    const stream = ask(room, 'a/oracle', '1 10 100');
-    const source = room.registry.get('a')?.source;
-    const origin = { ...source?.origin, env: { ...process.env, ...next } };
-    const swapping = room.admin.exchange(
-      room.registry.get('a') as never,
-      { ...source, origin } as never,
-      {},
-      new AbortController().signal,
-    );
-    await expect(swapping).rejects.toThrow(why);
-    expect(room.registry.get('a')?.active).toBe(before);
-    expect((await stream).error).toBeUndefined();
-    expect(room.admin.get('a').instances).toHaveLength(1);
-  }, 60_000);
+  ])(
+    'is refused when the new one %s; the old one serves on',
+    async (_what, next, why) => {
+      const plugin = oracle({}, { startTimeoutMs: 1500 });
+      room = await openRoom({ plugins: { a: plugin } });
+      await active(room, 'a');
+      const before = room.registry.get('a')?.active;
+      const stream = ask(room, 'a/oracle', '1 10 100');
+      const source = room.registry.get('a')?.source;
+      const origin = { ...source?.origin, env: { ...process.env, ...next } };
+      const swapping = room.admin.exchange(
+        room.registry.get('a') as never,
+        { ...source, origin } as never,
+        {},
+        new AbortController().signal,
+      );
+      await expect(swapping).rejects.toThrow(why);
+      expect(room.registry.get('a')?.active).toBe(before);
+      expect((await stream).error).toBeUndefined();
+      expect(room.admin.get('a').instances).toHaveLength(1);
+    },
+    60_000,
+  );
 
   it('is undone when the new one crashes soon after', async () => {
     room = await openRoom({ plugins: { a: oracle() } });

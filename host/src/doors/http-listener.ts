@@ -101,6 +101,8 @@ class HttpListener implements HttpDoor, ExchangeHost {
       server.listen(config.port, config.host, () => {
         server.removeListener('error', reject);
         server.on('error', (error) => this.logger.error({ err: error }, 'the HTTP listener failed'));
+        // The first request finds it made; listening does not wait for it.
+        setImmediate(() => (this.app ??= createHttpApp(this.routes)));
         const address = server.address();
         if (typeof address === 'object' && address !== null) resolve(address);
         else reject(new Error('the HTTP listener has no address'));

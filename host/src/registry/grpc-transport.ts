@@ -1,6 +1,15 @@
-import * as grpc from '@grpc/grpc-js';
+import { createRequire } from 'node:module';
+import type * as Grpc from '@grpc/grpc-js';
 import { ErrorInfo, RpcStatus, errorDomain } from '@outrigger/proto';
 import type { CallSink, CallStatus, PluginTransport, TransportCall } from './transport.js';
+
+const require = createRequire(import.meta.url);
+let library: typeof Grpc | undefined;
+
+/** Loaded with the first plugin, whose process starts meanwhile: the host listens sooner. */
+function grpc(): typeof Grpc {
+  return (library ??= require('@grpc/grpc-js') as typeof Grpc);
+}
 
 /** TLS towards a plugin that listens on TCP. Contents of PEM files, not paths. */
 export interface TransportTls {
@@ -23,11 +32,11 @@ export interface GrpcTransportOptions {
 
 /** grpc-js's own call object; its class is not exported. */
 interface RawCall {
-  start(metadata: grpc.Metadata, listener: object): void;
+  start(metadata: Grpc.Metadata, listener: object): void;
   sendMessageWithContext(context: object, message: Buffer): void;
   startRead(): void;
   halfClose(): void;
-  cancelWithStatus(code: grpc.status, details: string): void;
+  cancelWithStatus(code: Grpc.status, details: string): void;
 }
 
 const detailsKey = 'grpc-status-details-bin';
@@ -48,14 +57,14 @@ export function createGrpcTransport(options: GrpcTransportOptions): PluginTransp
   return {
     call: (path, deadline, sink) => {
       next = (next + 1) % channels.length;
-      return new OpenCall(channels[next] as grpc.Channel, path, deadline, sink, open);
+      return new OpenCall(channels[next] as Grpc.Channel, path, deadline, sink, open);
     },
     cut,
     connect: async (signal) => {
       await Promise.all(channels.map((channel) => ready(channel, signal)));
     },
     connected: () =>
-      channels.every((channel) => channel.getConnectivityState(false) === grpc.connectivityState.READY),
+      channels.every((channel) => channel.getConnectivityState(false) === grpc().connectivityState.READY),
     close: () => {
       // The library lets open calls of a closed channel run on.
       cut('the connection to the plugin was closed');
@@ -64,13 +73,13 @@ export function createGrpcTransport(options: GrpcTransportOptions): PluginTransp
   };
 }
 
-function openChannel(options: GrpcTransportOptions): grpc.Channel {
+function openChannel(options: GrpcTransportOptions): Grpc.Channel {
   const { tls } = options;
   const credentials =
     tls === undefined
-      ? grpc.credentials.createInsecure()
-      : grpc.credentials.createSsl(tls.ca ?? null, tls.key ?? null, tls.cert ?? null);
-  return new grpc.Channel(options.address, credentials, {
+      ? grpc().credentials.createInsecure()
+      : grpc().credentials.createSsl(tls.ca ?? null, tls.key ?? null, tls.cert ?? null);
+  return new (grpc().Channel)(options.address, credentials, {
     'grpc.max_receive_message_length': options.maxMessageBytes ?? 32 * 1024 * 1024,
     'grpc.max_send_message_length': -1,
     'grpc.use_local_subchannel_pool': 1,
@@ -92,15 +101,15 @@ class OpenCall implements TransportCall {
   private why: string | undefined;
 
   constructor(
-    channel: grpc.Channel,
+    channel: Grpc.Channel,
     path: string,
     deadline: number | undefined,
     private readonly sink: CallSink,
     private readonly open: Set<OpenCall>,
   ) {
-    this.raw = channel.createCall(path, deadline ?? Infinity, null, null, null) as unknown as RawCall;
+    this.raw = channel.createCall(path, deadline ?? Infinity, null, null, null);
     open.add(this);
-    this.raw.start(new grpc.Metadata(), this);
+    this.raw.start(new (grpc().Metadata)(), this);
   }
 
   send(message: Buffer): void {
@@ -116,7 +125,7 @@ class OpenCall implements TransportCall {
   }
 
   cancel(): void {
-    this.raw.cancelWithStatus(grpc.status.CANCELLED, 'cancelled by the host');
+    this.raw.cancelWithStatus(grpc().status.CANCELLED, 'cancelled by the host');
   }
 
   /** Ends it as if the plugin had refused because it drains. */
@@ -133,7 +142,7 @@ class OpenCall implements TransportCall {
     this.sink.message(bytes);
   }
 
-  onReceiveStatus(status: { code: number; details: string; metadata: grpc.Metadata }): void {
+  onReceiveStatus(status: { code: number; details: string; metadata: Grpc.Metadata }): void {
     this.open.delete(this);
     if (status.code === 0) this.sink.end({ code: 0, message: '', details: undefined });
     else if (this.why !== undefined) this.sink.end(drained(this.why));
@@ -149,7 +158,7 @@ class OpenCall implements TransportCall {
 }
 
 function drained(message: string): CallStatus {
-  const code = grpc.status.UNAVAILABLE;
+  const code = grpc().status.UNAVAILABLE;
   const info = ErrorInfo.encode(ErrorInfo.create({ reason: 'DRAINING', domain: errorDomain })).finish();
   const any = { typeUrl: 'type.googleapis.com/google.rpc.ErrorInfo', value: Buffer.from(info) };
   const details = RpcStatus.encode(RpcStatus.create({ code, message, details: [any] })).finish();
@@ -157,7 +166,7 @@ function drained(message: string): CallStatus {
 }
 
 /** Polls nothing: waits for the channel's own state changes until it is READY. */
-function ready(channel: grpc.Channel, signal: AbortSignal): Promise<void> {
+function ready(channel: Grpc.Channel, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     let settled = false;
     const onAbort = (): void => {
@@ -172,13 +181,13 @@ function ready(channel: grpc.Channel, signal: AbortSignal): Promise<void> {
     const step = (): void => {
       if (settled) return;
       const state = channel.getConnectivityState(true);
-      if (state === grpc.connectivityState.READY) {
+      if (state === grpc().connectivityState.READY) {
         settled = true;
         signal.removeEventListener('abort', onAbort);
         resolve();
         return;
       }
-      if (state === grpc.connectivityState.SHUTDOWN) {
+      if (state === grpc().connectivityState.SHUTDOWN) {
         settled = true;
         signal.removeEventListener('abort', onAbort);
         reject(new Error('the connection was closed before it stood'));

@@ -6,7 +6,7 @@ import { negotiate } from './handshake.js';
 import { PluginInstance, type InstanceChange } from './instance.js';
 import { contract } from './plugin-client.js';
 import { EndpointDirectory, type Endpoint } from './endpoint.js';
-import { PluginProcess, type ProcessExit } from './plugin-process.js';
+import { PluginProcess, prepareProcesses, type ProcessExit } from './plugin-process.js';
 import type { PluginSource } from './plugin-source.js';
 
 /** A running instance and what must be put away with it. */
@@ -56,6 +56,7 @@ export class Launcher implements InstanceLauncher {
   constructor(private readonly options: LauncherOptions) {}
 
   async launch(source: PluginSource, generation: number, signal: AbortSignal): Promise<Launched> {
+    if (source.origin.kind === 'spawn') await prepareProcesses();
     if (signal.aborted) throw GatewayError.from(signal.reason);
     const launched = this.begin(source);
     const { instance } = launched;
@@ -96,7 +97,7 @@ export class Launcher implements InstanceLauncher {
       const error =
         bounds.signal.reason === late
           ? overdue(source, instance)
-          : signal.aborted
+          : aborted(signal)
             ? GatewayError.from(signal.reason)
             : await explain(thrown, source, launched);
       instance.apply('fail', error.message);
@@ -112,7 +113,9 @@ export class Launcher implements InstanceLauncher {
   }
 
   private begin(source: PluginSource): Launched {
-    return source.origin.kind === 'attach' ? this.attach(source, source.origin) : this.spawn(source, source.origin);
+    return source.origin.kind === 'attach'
+      ? this.attach(source, source.origin)
+      : this.spawn(source, source.origin);
   }
 
   private attach(source: PluginSource, origin: PluginSource['origin'] & { kind: 'attach' }): Launched {
@@ -194,6 +197,11 @@ export class Launcher implements InstanceLauncher {
     await this.options.directory.release(endpoint);
     return `${forced}${exit?.reason ?? 'does not end'}`;
   }
+}
+
+/** Asked anew: it may have fired since. */
+function aborted(signal: AbortSignal): boolean {
+  return signal.aborted;
 }
 
 /** What the promise comes to, or undefined after some time; leaves no timer behind. */

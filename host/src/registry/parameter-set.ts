@@ -1,5 +1,6 @@
-import { Ajv2020 } from 'ajv/dist/2020.js';
+import { createRequire } from 'node:module';
 import type { ValidateFunction } from 'ajv';
+import type { Ajv2020 } from 'ajv/dist/2020.js';
 import type { GetCapabilitiesResponse, Parameter } from '@outrigger/proto';
 
 /** A parameter that a plugin understands. */
@@ -18,6 +19,9 @@ export interface ParameterSet {
   readonly embed: ReadonlyMap<string, KnownParameter>;
 }
 
+// Loaded when a value is checked first: the host listens sooner.
+const require = createRequire(import.meta.url);
+
 /** Most parameters taken from one plugin per operation, and the longest schema. */
 const maxParameters = 500;
 const maxSchemaLength = 64 * 1024;
@@ -29,21 +33,22 @@ export function readParameters(capabilities: GetCapabilitiesResponse): Parameter
 
 function index(parameters: readonly Parameter[]): ReadonlyMap<string, KnownParameter> {
   // Schemas are a stranger's: one Ajv per plugin, gone with it; nothing is fetched.
-  const ajv = new Ajv2020({
-    strict: false,
-    allErrors: false,
-    validateFormats: false,
-    code: { regExp: unmatched },
-  });
+  let made: Ajv2020 | undefined;
+  const ajv = (): Ajv2020 => (made ??= newAjv());
   return new Map(
     parameters.slice(0, maxParameters).map((parameter) => [parameter.name, read(ajv, parameter)]),
   );
 }
 
+function newAjv(): Ajv2020 {
+  const { Ajv2020: Ajv } = require('ajv/dist/2020.js') as typeof import('ajv/dist/2020.js');
+  return new Ajv({ strict: false, allErrors: false, validateFormats: false, code: { regExp: unmatched } });
+}
+
 /** A stranger's pattern can take for ever on a harmless text: the plugin runs its own. */
 const unmatched = Object.assign(() => ({ test: () => true }), { code: '() => ({ test: () => true })' });
 
-function read(ajv: Ajv2020, { name, description, schemaJson }: Parameter): KnownParameter {
+function read(ajv: () => Ajv2020, { name, description, schemaJson }: Parameter): KnownParameter {
   if (schemaJson === '' || schemaJson.length > maxSchemaLength) {
     return { name, description, schema: undefined, check: () => undefined };
   }
@@ -60,7 +65,7 @@ function read(ajv: Ajv2020, { name, description, schemaJson }: Parameter): Known
     schema,
     check: (value) => {
       try {
-        validate ??= ajv.compile(schema as object);
+        validate ??= ajv().compile(schema as object);
       } catch {
         return undefined;
       }

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { execa } from 'execa';
+import type * as Execa from 'execa';
 import type { Logger } from '../telemetry/logger.js';
 import { forwardLines, type LineTail } from './process-output.js';
 
@@ -55,13 +55,24 @@ exit "$status"
 const shell = '/bin/sh';
 
 /** Statuses of a shell that could not start the program, and what they mean. */
-const shellStatus: Readonly<Record<number, string>> = { 126: 'it cannot be executed', 127: 'it was not found' };
+const shellStatus: Readonly<Record<number, string>> = {
+  126: 'it cannot be executed',
+  127: 'it was not found',
+};
+
+let library: typeof Execa | undefined;
+
+/** Loads what starts processes; once, before the first: it takes a while, and the host listens meanwhile. */
+export async function prepareProcesses(): Promise<void> {
+  library ??= await import('execa');
+}
 
 /** Starts the process as the leader of a group of its own. */
 function spawnGroup(spec: ProcessSpec) {
   const guarded = existsSync(shell) ? [shell, '-c', guardScript, 'guard', ...spec.command] : spec.command;
   const [program, ...args] = guarded;
-  return execa(program ?? '', args, {
+  if (library === undefined) throw new Error('prepareProcesses comes first');
+  return library.execa(program ?? '', args, {
     reject: false,
     buffer: false,
     stdin: 'pipe',

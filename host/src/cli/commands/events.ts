@@ -56,7 +56,8 @@ class Follower {
     const { out } = this.session;
     let wait = reconnectMs.first;
     let lost = false;
-    while (!signal.aborted) {
+    const over = (): boolean => signal.aborted;
+    while (!over()) {
       try {
         if (lost) await this.catchUp(signal);
         if (lost) out.note('connected again');
@@ -64,7 +65,7 @@ class Follower {
         wait = reconnectMs.first;
         await this.listen(signal);
       } catch (error) {
-        if (signal.aborted) return;
+        if (over()) return;
         // A host that refuses will refuse again.
         if (error instanceof CliFailure && !error.message.startsWith('no host answers')) throw error;
       }

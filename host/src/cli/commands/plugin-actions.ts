@@ -34,9 +34,9 @@ export function swapPlugin(session: Session, name: string, options: SwapOptions)
       out.value(result);
       return 0;
     }
-    const from = word(result, 'from') || 'nothing';
+    const { from: was, to: is } = result;
     out.line(
-      `${printable(name)}: ${from} was exchanged for ${word(result, 'to')}; ` +
+      `${printable(name)}: ${shown(was) || 'nothing'} was exchanged for ${shown(is)}; ` +
         `prepared in ${ms(result['prepareMs'])}, exchanged in ${ms(result['commitMs'])}`,
     );
     if (Number(result['pauseMs']) > 0) out.note(`requests waited ${ms(result['pauseMs'])}`);
@@ -106,6 +106,10 @@ async function confirm({ around }: Session, question: string): Promise<boolean> 
   } finally {
     line.close();
   }
+}
+
+function shown(version: unknown): string {
+  return typeof version === 'string' ? printable(version) : '';
 }
 
 function ms(value: unknown): string {

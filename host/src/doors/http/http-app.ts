@@ -1,9 +1,13 @@
-import express, { type Request, type RequestHandler } from 'express';
+import { createRequire } from 'node:module';
+import type { ErrorRequestHandler, Express, Request, RequestHandler } from 'express';
 import { GatewayError } from '../../errors/gateway-error.js';
 import type { Exchange } from './exchange.js';
 import type { Route } from './route.js';
 import { runRoute } from './route-runner.js';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+
+// Loaded when the app is made: the host listens sooner.
+const require = createRequire(import.meta.url);
 
 /** Answers a request that no hot route has taken. */
 export type HttpApp = (exchange: Exchange) => void;
@@ -13,6 +17,7 @@ export type HttpApp = (exchange: Exchange) => void;
  * for inference and for nothing else.
  */
 export function createHttpApp(routes: readonly Route[]): HttpApp {
+  const express = require('express') as () => Express;
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -42,7 +47,7 @@ export function createHttpApp(routes: readonly Route[]): HttpApp {
     });
   }
   app.use((request) => exchangeOf(request).fail(unknownPath(request.method, request.path, routes)));
-  const failed: express.ErrorRequestHandler = (error: unknown, request, _response, _next) => {
+  const failed: ErrorRequestHandler = (error: unknown, request, _response, _next) => {
     const status = (error as { status?: unknown } | null)?.status;
     const shown = status === 400 ? new GatewayError('invalid_request', 'the path is not valid') : error;
     exchangeOf(request).fail(shown);

@@ -148,13 +148,13 @@ export class HostLink {
   /** Delivers every message of an answer. Returns why it holds no response to `id`, or undefined. */
   async #relay(response: Response, id: Id | undefined): Promise<string | undefined> {
     const isStream = (response.headers.get('content-type') ?? '').startsWith('text/event-stream');
-    let answered = false;
+    const seen = { answered: false };
     const take = async (message: BridgeMessage): Promise<void> => {
       const isAnswer = message.method === undefined;
       // A refusal of the endpoint itself does not know the id.
       const whole = isAnswer && message.id == null && id !== undefined ? { ...message, id } : message;
       if (isAnswer) {
-        answered = true;
+        seen.answered = true;
         const version = (message.result as { protocolVersion?: unknown } | undefined)?.protocolVersion;
         if (typeof version === 'string') this.#session.speak(version);
       }
@@ -165,12 +165,12 @@ export class HostLink {
         const message = messageOf(data);
         if (message !== undefined) await take(message);
       }
-      return answered ? undefined : 'the host ended the answer before it was whole';
+      return seen.answered ? undefined : 'the host ended the answer before it was whole';
     }
     const message = messageOf(await response.text());
     if (message !== undefined && (message.method !== undefined || 'result' in message || 'error' in message))
       await take(message);
-    return answered ? undefined : `the host answered with status ${response.status} and no message`;
+    return seen.answered ? undefined : `the host answered with status ${response.status} and no message`;
   }
 
   /** The stream on which a host of the older revisions tells of changes; opened again when it breaks. */
