@@ -39,7 +39,8 @@ await servePlugin(
       if (request.prompt === 'die') process.exit(7);
       const [seed = 0, pieces = 1, delayMs = 0] = (request.prompt ?? '').split(' ').map(Number);
       if (number('ORACLE_SLOW_MS') > 0) await sleep(number('ORACLE_SLOW_MS'), undefined, { signal });
-      if (Math.random() < number('ORACLE_FAIL')) throw new PluginError('INTERNAL', 'failed as it was asked to');
+      if (Math.random() < number('ORACLE_FAIL'))
+        throw new PluginError('INTERNAL', 'failed as it was asked to');
       for (let index = 0; index < pieces; index++) {
         if (delayMs > 0) await sleep(delayMs, undefined, { signal });
         yield text(`${index}:${piece(seed, index)}:${process.pid} `);

@@ -89,7 +89,19 @@ export async function runSwapLoad(options) {
   const lingering = room.admin.get('oracle').instances.length - 1;
   await room.close(5000);
   await sleep(300);
-  return report(tally, { before, instances, pids, sockets, commits, prepares, rss, heap, lingering, coldStartMs, options });
+  return report(tally, {
+    before,
+    instances,
+    pids,
+    sockets,
+    commits,
+    prepares,
+    rss,
+    heap,
+    lingering,
+    coldStartMs,
+    options,
+  });
 }
 
 function newTally() {
@@ -127,7 +139,10 @@ async function oneCall(room, tally, seed, pieces, delayMs, kind) {
       receivedAt: startedAt,
     };
     const request = GenerateRequest.create({ prompt: `${seed} ${pieces} ${delayMs}` });
-    const generation = await room.router.generate({ model: 'oracle', request, parameters: new Map() }, context);
+    const generation = await room.router.generate(
+      { model: 'oracle', request, parameters: new Map() },
+      context,
+    );
     const text = await new Promise((resolve, reject) => {
       let said = '';
       generation.attach({
@@ -155,7 +170,10 @@ async function oneCall(room, tally, seed, pieces, delayMs, kind) {
   if (kind === 'call') tally.latencies.push([startedAt, performance.now() - startedAt]);
 }
 
-function report(tally, { before, instances, pids, sockets, commits, prepares, rss, heap, lingering, coldStartMs, options }) {
+function report(
+  tally,
+  { before, instances, pids, sockets, commits, prepares, rss, heap, lingering, coldStartMs, options },
+) {
   const sorted = (list) => [...list].sort((a, b) => a - b);
   const quantile = (list, q) => sorted(list)[Math.min(list.length - 1, Math.floor(q * list.length))] ?? 0;
   // A call is near a commit when it was under way at one or began within 50 ms after it.
@@ -180,9 +198,18 @@ function report(tally, { before, instances, pids, sockets, commits, prepares, rs
   demand(tally.failed === 0, `${tally.failed} failed: ${tally.failures.join('; ')}`);
   demand(issued.call === completed.call && issued.stream === completed.stream, 'issued is not completed');
   demand(issued.call >= options.calls || options.callers === 0, `only ${issued.call} calls were issued`);
-  demand(options.callers === 0 || generations === options.swaps + 1, `${generations} of ${options.swaps + 1} generations served`);
-  demand(options.callers === 0 || straddled.call + straddled.stream >= options.swaps, 'too few requests straddled a commit');
-  demand(tally.endings.length === options.swaps + 1, `${tally.endings.length} of ${options.swaps + 1} processes ended`);
+  demand(
+    options.callers === 0 || generations === options.swaps + 1,
+    `${generations} of ${options.swaps + 1} generations served`,
+  );
+  demand(
+    options.callers === 0 || straddled.call + straddled.stream >= options.swaps,
+    'too few requests straddled a commit',
+  );
+  demand(
+    tally.endings.length === options.swaps + 1,
+    `${tally.endings.length} of ${options.swaps + 1} processes ended`,
+  );
   demand(forced.length === 0, `ended otherwise than by themselves: ${forced.slice(0, 3).join('; ')}`);
   demand(lingering === 0, `${lingering} replaced instances were still there`);
   demand(left.processes.length === 0, `processes left: ${left.processes.join(', ')}`);
@@ -201,10 +228,21 @@ function report(tally, { before, instances, pids, sockets, commits, prepares, rs
     coldStartMs,
     latencyMs: {
       steady: { p50: quantile(far, 0.5), p99: quantile(far, 0.99), max: quantile(far, 1) },
-      atCommit: { calls: near.length, p50: quantile(near, 0.5), p99: quantile(near, 0.99), max: quantile(near, 1) },
+      atCommit: {
+        calls: near.length,
+        p50: quantile(near, 0.5),
+        p99: quantile(near, 0.99),
+        max: quantile(near, 1),
+      },
       worstAdded: Math.max(0, quantile(near, 1) - quantile(far, 0.99)),
     },
-    rss: { before: before.rss, first: rss[0]?.[1], last: rss.at(-1)?.[1], bytesPerSwap: slope(rss), heapBytesPerSwap: slope(heap) },
+    rss: {
+      before: before.rss,
+      first: rss[0]?.[1],
+      last: rss.at(-1)?.[1],
+      bytesPerSwap: slope(rss),
+      heapBytesPerSwap: slope(heap),
+    },
     left,
   };
 }

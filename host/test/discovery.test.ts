@@ -46,7 +46,8 @@ async function sidecar(file: string, env: Record<string, string> = {}): Promise<
 }
 
 const version = (): string | undefined => room?.registry.get('oracle')?.active?.version;
-const told = (pattern: RegExp): boolean => room?.events.since(0).some(({ message }) => pattern.test(message)) ?? false;
+const told = (pattern: RegExp): boolean =>
+  room?.events.since(0).some(({ message }) => pattern.test(message)) ?? false;
 
 describe('the plugin directory', () => {
   it('finds a plugin that appears, takes a newer one in its place, and lets go of one that vanishes', async () => {
@@ -91,7 +92,9 @@ describe('the plugin directory', () => {
     await room.discovery.rescan();
     await room.discovery.rescan();
     expect(room.registry.list().map(({ name }) => name)).toEqual(['oracle']);
-    const refusals = room.events.since(0).filter(({ message }) => message.includes('stranger.sock is not used'));
+    const refusals = room.events
+      .since(0)
+      .filter(({ message }) => message.includes('stranger.sock is not used'));
     expect(refusals).toHaveLength(1);
     await new Promise((resolve) => stranger.close(resolve));
   }, 60_000);
@@ -120,7 +123,13 @@ describe('another configuration', () => {
     await active(room, 'b');
     const before = room.registry.get('a')?.active;
     const next = config({ a: { ...a, drainTimeoutMs: 1234 }, c: oracle() });
-    expect(await room.reload(next)).toEqual({ added: ['c'], removed: ['b'], swapped: [], configured: [], refused: [] });
+    expect(await room.reload(next)).toEqual({
+      added: ['c'],
+      removed: ['b'],
+      swapped: [],
+      configured: [],
+      refused: [],
+    });
     expect(room.registry.get('b')).toBeUndefined();
     expect(room.registry.get('a')?.active).toBe(before);
     expect(room.registry.get('a')?.source.drainTimeoutMs).toBe(1234);
@@ -133,7 +142,13 @@ describe('another configuration', () => {
     expect(room.registry.get('c')?.active?.version).toBe('2.0.0');
     await room.models.refresh();
     expect((await room.models.resolve('a/oracle')).model.displayName).toBe('hello');
-    expect(await room.reload(changed)).toMatchObject({ added: [], removed: [], swapped: [], configured: [], refused: [] });
+    expect(await room.reload(changed)).toMatchObject({
+      added: [],
+      removed: [],
+      swapped: [],
+      configured: [],
+      refused: [],
+    });
   }, 60_000);
 
   it('that a plugin refuses changes nothing for that plugin and is reported in one line', async () => {
@@ -142,8 +157,12 @@ describe('another configuration', () => {
     await active(room, 'a');
     const before = room.registry.get('a')?.active;
     const refusedConfig = await room.reload(config({ a: { ...a, config: { refuse: true } } }));
-    expect(refusedConfig.refused).toEqual([{ plugin: 'a', reason: expect.stringContaining('refuse') as string }]);
-    const refusedCommand = await room.reload(config({ a: { ...a, command: [process.execPath, '-e', 'process.exit(3)'] } }));
+    expect(refusedConfig.refused).toEqual([
+      { plugin: 'a', reason: expect.stringContaining('refuse') as unknown as string },
+    ]);
+    const refusedCommand = await room.reload(
+      config({ a: { ...a, command: [process.execPath, '-e', 'process.exit(3)'] } }),
+    );
     expect(refusedCommand.refused).toEqual([{ plugin: 'a', reason: 'plugin a exited with status 3' }]);
     expect(room.registry.get('a')?.active).toBe(before);
     expect(room.registry.get('a')?.source.config).toEqual({ greeting: 'old' });
@@ -152,7 +171,9 @@ describe('another configuration', () => {
 
   it('brings a plugin up that could not start with the old one', async () => {
     const dead = { ...oracle(), restart: { minDelayMs: 60_000, maxDelayMs: 60_000 } };
-    room = await openRoom({ plugins: { a: { ...dead, command: [process.execPath, '-e', 'process.exit(3)'] } } });
+    room = await openRoom({
+      plugins: { a: { ...dead, command: [process.execPath, '-e', 'process.exit(3)'] } },
+    });
     await until(() => room?.registry.get('a')?.status.reason !== '', 'it has failed');
     await room.reload(config({ a: dead }));
     await active(room, 'a');

@@ -55,7 +55,11 @@ it('calls them: data, a stream, typed content, and errors that name the field', 
   expect(first).toEqual({ note: { number: '1', text: 'buy tea', weight: 'WEIGHT_HEAVY' } });
   await room.tools.call('notes.add_note', { text: 'water the plants' }, bounds);
   const heard: unknown[] = [];
-  const all = await room.tools.call('notes.read_notes', {}, { ...bounds, onMessage: (one) => heard.push(one) });
+  const all = await room.tools.call(
+    'notes.read_notes',
+    {},
+    { ...bounds, onMessage: (one) => heard.push(one) },
+  );
   expect(all).toHaveLength(2);
   expect(heard).toEqual(all);
   expect(toolAnswer(await room.tools.call('notes.show_note', { number: '1' }, bounds))).toEqual({
@@ -73,7 +77,9 @@ it('calls them: data, a stream, typed content, and errors that name the field', 
   await expect(room.tools.call('notes.add_note', { txt: 'x' }, bounds)).rejects.toMatchObject({
     kind: 'invalid_request',
   });
-  await expect(room.tools.call('notes.show_note', { number: '99' }, bounds)).rejects.toMatchObject({ kind: 'not_found' });
+  await expect(room.tools.call('notes.show_note', { number: '99' }, bounds)).rejects.toMatchObject({
+    kind: 'not_found',
+  });
   await expect(room.tools.call('notes.nothing', {}, bounds)).rejects.toMatchObject({ kind: 'not_found' });
 });
 

@@ -73,10 +73,7 @@ describe('a plugin process', () => {
     let lines = 0;
     const log = { ...silentLog, info: () => (lines += 1), child: () => log };
     const flood = `const l='x'.repeat(99)+'\\n';for(let i=0;i<200000;i++){process.stdout.write(l);if(i%4==0)process.stderr.write(l)}`;
-    const child = new PluginProcess(
-      { plugin: 'x', command: [node, '-e', flood], env, cwd: undefined },
-      log,
-    );
+    const child = new PluginProcess({ plugin: 'x', command: [node, '-e', flood], env, cwd: undefined }, log);
     expect(await child.exited).toMatchObject({ code: 0 });
     expect(lines).toBeGreaterThan(0);
     expect(lines).toBeLessThan(8000);

@@ -3,7 +3,19 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
 
 const harness = fileURLToPath(new URL('../bench/swap-harness.mjs', import.meta.url));
-const small = ['--json', '--callers', '8', '--streams', '24', '--swaps', '3', '--calls', '900', '--stream-ms', '2000'];
+const small = [
+  '--json',
+  '--callers',
+  '8',
+  '--streams',
+  '24',
+  '--swaps',
+  '3',
+  '--calls',
+  '900',
+  '--stream-ms',
+  '2000',
+];
 
 interface Report {
   readonly ok: boolean;

@@ -17,7 +17,12 @@ export function handlersOf(notebook: Notebook): ServiceHandlers<typeof NotesDefi
         return {
           content: [
             { kind: { $case: 'text', value: note.text } },
-            { kind: { $case: 'link', value: { uri, name: `note ${number}`, description: '', mimeType: 'text/plain' } } },
+            {
+              kind: {
+                $case: 'link',
+                value: { uri, name: `note ${number}`, description: '', mimeType: 'text/plain' },
+              },
+            },
           ],
           structuredJson: JSON.stringify({ number: Number(number), text: note.text }),
           isError: false,

@@ -26,10 +26,31 @@ import { link } from './descriptors.js';
 import { messageSchema } from './json-schema.js';
 
 const scalarTypes = [
-  Type.DOUBLE, Type.FLOAT, Type.INT64, Type.UINT64, Type.INT32, Type.FIXED64, Type.FIXED32, Type.BOOL,
-  Type.STRING, Type.BYTES, Type.UINT32, Type.SFIXED32, Type.SFIXED64, Type.SINT32, Type.SINT64,
+  Type.DOUBLE,
+  Type.FLOAT,
+  Type.INT64,
+  Type.UINT64,
+  Type.INT32,
+  Type.FIXED64,
+  Type.FIXED32,
+  Type.BOOL,
+  Type.STRING,
+  Type.BYTES,
+  Type.UINT32,
+  Type.SFIXED32,
+  Type.SFIXED64,
+  Type.SINT32,
+  Type.SINT64,
 ] as const;
-const others = ['.google.protobuf.Timestamp', '.google.protobuf.Duration', '.google.protobuf.Struct', '.google.protobuf.Int64Value', '.t.Kind', '.t.M', '.t.Leaf'];
+const others = [
+  '.google.protobuf.Timestamp',
+  '.google.protobuf.Duration',
+  '.google.protobuf.Struct',
+  '.google.protobuf.Int64Value',
+  '.t.Kind',
+  '.t.M',
+  '.t.Leaf',
+];
 
 /** What a generated message is made of. */
 interface FieldPlan {
@@ -65,8 +86,21 @@ function build(fields: readonly FieldPlan[]): { registry: FileRegistry; message:
     name: 't.proto',
     package: 't',
     syntax: 'proto3',
-    dependency: ['google/protobuf/timestamp.proto', 'google/protobuf/duration.proto', 'google/protobuf/struct.proto', 'google/protobuf/wrappers.proto'],
-    enumType: [{ name: 'Kind', value: [{ name: 'KIND_A', number: 0 }, { name: 'KIND_B', number: 1 }] }],
+    dependency: [
+      'google/protobuf/timestamp.proto',
+      'google/protobuf/duration.proto',
+      'google/protobuf/struct.proto',
+      'google/protobuf/wrappers.proto',
+    ],
+    enumType: [
+      {
+        name: 'Kind',
+        value: [
+          { name: 'KIND_A', number: 0 },
+          { name: 'KIND_B', number: 1 },
+        ],
+      },
+    ],
     messageType: [
       { name: 'Leaf', field: leaf },
       {
@@ -76,7 +110,12 @@ function build(fields: readonly FieldPlan[]): { registry: FileRegistry; message:
       },
     ],
   });
-  const known = [file_google_protobuf_timestamp, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_wrappers];
+  const known = [
+    file_google_protobuf_timestamp,
+    file_google_protobuf_duration,
+    file_google_protobuf_struct,
+    file_google_protobuf_wrappers,
+  ];
   const registry = link([...known.map(({ proto }) => proto), file]);
   const message = registry.getMessage('t.M');
   if (message === undefined) throw new Error('t.M is not there');
@@ -88,17 +127,20 @@ function json(message: DescMessage, depth: number): fc.Arbitrary<JsonValue> {
   const special = specials[message.typeName];
   if (special !== undefined) return special;
   const fields = message.fields.filter(({ message: inner }) => depth > 0 || inner === undefined);
-  const whole = fc.record(
-    Object.fromEntries(fields.map((one) => [one.jsonName, value(one, depth)])),
-    { requiredKeys: [] },
-  ) as fc.Arbitrary<JsonObject>;
+  const whole = fc.record(Object.fromEntries(fields.map((one) => [one.jsonName, value(one, depth)])), {
+    requiredKeys: [],
+  }) as fc.Arbitrary<JsonObject>;
   // At most one of a oneof.
   return whole.map((object) => {
-    for (const { fields: choice } of message.oneofs) {
-      const [, ...more] = choice.filter(({ jsonName }) => jsonName in object);
-      for (const { jsonName } of more) delete object[jsonName];
-    }
-    return object;
+    const extra = new Set(
+      message.oneofs.flatMap((oneof) =>
+        oneof.fields
+          .map(({ jsonName }) => jsonName)
+          .filter((name) => name in object)
+          .slice(1),
+      ),
+    );
+    return Object.fromEntries(Object.entries(object).filter(([name]) => !extra.has(name)));
   });
 }
 
@@ -107,9 +149,11 @@ const int = (bits: number, sign: boolean) =>
     .bigInt(sign ? -(2n ** BigInt(bits - 1)) : 0n, (sign ? 2n ** BigInt(bits - 1) : 2n ** BigInt(bits)) - 1n)
     .map(String);
 const specials: Record<string, fc.Arbitrary<JsonValue>> = {
-  'google.protobuf.Timestamp': fc.date({ min: new Date('0001-01-01'), max: new Date('9999-12-31'), noInvalidDate: true }).map((date) => date.toISOString()),
+  'google.protobuf.Timestamp': fc
+    .date({ min: new Date('0001-01-01'), max: new Date('9999-12-31'), noInvalidDate: true })
+    .map((date) => date.toISOString()),
   'google.protobuf.Duration': fc.integer({ min: -1000, max: 1000 }).map((seconds) => `${seconds}s`),
-  'google.protobuf.Struct': fc.dictionary(fc.string(), fc.string()) as fc.Arbitrary<JsonValue>,
+  'google.protobuf.Struct': fc.dictionary(fc.string(), fc.string()),
   'google.protobuf.Int64Value': int(64, true),
 };
 
@@ -118,7 +162,10 @@ function single(one: DescField, depth: number): fc.Arbitrary<JsonValue> {
   if (one.enum !== undefined) return fc.constantFrom('KIND_A', 'KIND_B');
   switch (one.proto.type) {
     case Type.DOUBLE:
-      return fc.oneof(fc.double({ noNaN: true, noDefaultInfinity: true }), fc.constantFrom('NaN', 'Infinity'));
+      return fc.oneof(
+        fc.double({ noNaN: true, noDefaultInfinity: true }),
+        fc.constantFrom('NaN', 'Infinity'),
+      );
     case Type.FLOAT:
       return fc.float({ noNaN: true, noDefaultInfinity: true });
     case Type.BOOL:
@@ -146,7 +193,8 @@ function value(one: DescField, depth: number): fc.Arbitrary<JsonValue> {
   return one.fieldKind === 'list' ? fc.array(single(one, depth), { maxLength: 3 }) : single(one, depth);
 }
 
-const ajv = (): Ajv2020 => new Ajv2020({ strict: true, strictTypes: false, strictRequired: false, validateFormats: false });
+const ajv = (): Ajv2020 =>
+  new Ajv2020({ strict: true, strictTypes: false, strictRequired: false, validateFormats: false });
 
 function decodes(message: DescMessage, input: JsonValue, registry: FileRegistry): boolean {
   try {
@@ -159,10 +207,44 @@ function decodes(message: DescMessage, input: JsonValue, registry: FileRegistry)
 
 const nasty = fc.oneof<fc.Arbitrary<JsonValue>[]>(
   fc.constantFrom<JsonValue>(
-    null, true, 0, -1, 1.5, 2 ** 31, 2 ** 32, -(2 ** 31) - 1, 1e300, '', 'x', '1', '-1', '01', '1e3', ' 1',
-    '9223372036854775807', '9223372036854775808', '-9223372036854775808', '-9223372036854775809',
-    '18446744073709551615', '18446744073709551616', 'KIND_C', 'KIND_A', 'A', 'AA==', 'AAA', '=', 'NaN',
-    '2020-02-30T00:00:00Z', '2020-01-01', '1s', '-0.5s', '315576000001s', [], {}, { a: 1 }, ['x'],
+    null,
+    true,
+    0,
+    -1,
+    1.5,
+    2 ** 31,
+    2 ** 32,
+    -(2 ** 31) - 1,
+    1e300,
+    '',
+    'x',
+    '1',
+    '-1',
+    '01',
+    '1e3',
+    ' 1',
+    '9223372036854775807',
+    '9223372036854775808',
+    '-9223372036854775808',
+    '-9223372036854775809',
+    '18446744073709551615',
+    '18446744073709551616',
+    'KIND_C',
+    'KIND_A',
+    'A',
+    'AA==',
+    'AAA',
+    '=',
+    'NaN',
+    '2020-02-30T00:00:00Z',
+    '2020-01-01',
+    '1s',
+    '-0.5s',
+    '315576000001s',
+    [],
+    {},
+    { a: 1 },
+    ['x'],
   ),
   fc.string(),
   fc.double({ noNaN: true, noDefaultInfinity: true }),
@@ -181,12 +263,16 @@ describe('the schema of a message', () => {
           expect([good, validate(good), validate.errors]).toEqual([good, true, null]);
           expect(decodes(message, good, registry)).toBe(true);
           // What the plugin would send for it fits as well.
-          const sent = toJson(message, fromJson(message, good, { registry }), { registry, alwaysEmitImplicit: true });
+          const sent = toJson(message, fromJson(message, good, { registry }), {
+            registry,
+            alwaysEmitImplicit: true,
+          });
           expect([sent, validate(sent), validate.errors]).toEqual([sent, true, null]);
           const one = message.fields[which % message.fields.length];
           if (one === undefined) return;
           const spoiled = { [one.jsonName]: bad };
-          if (validate(spoiled)) expect([spoiled, decodes(message, spoiled, registry)]).toEqual([spoiled, true]);
+          if (validate(spoiled))
+            expect([spoiled, decodes(message, spoiled, registry)]).toEqual([spoiled, true]);
         },
       ),
       { numRuns: 300 },
@@ -195,7 +281,9 @@ describe('the schema of a message', () => {
 
   it('refuses two of a oneof, also of one with many fields, and unknown properties', () => {
     for (const count of [2, 9]) {
-      const { message } = build(Array.from({ length: count }, () => ({ type: Type.STRING, repeated: false, oneof: true })));
+      const { message } = build(
+        Array.from({ length: count }, () => ({ type: Type.STRING, repeated: false, oneof: true })),
+      );
       const validate = ajv().compile(messageSchema(message, true));
       expect(validate({})).toBe(true);
       expect(validate({ field0: 'a' })).toBe(true);
@@ -217,7 +305,12 @@ describe('the schema of a message', () => {
         }),
       ),
     }));
-    const file = create(FileDescriptorProtoSchema, { name: 't.proto', package: 't', syntax: 'proto3', messageType: layers });
+    const file = create(FileDescriptorProtoSchema, {
+      name: 't.proto',
+      package: 't',
+      syntax: 'proto3',
+      messageType: layers,
+    });
     const message = link([file]).getMessage('t.L0');
     const schema = messageSchema(message as DescMessage, true);
     expect(JSON.stringify(schema).length).toBeLessThan(20_000);
@@ -234,6 +327,7 @@ describe('the schema of a message', () => {
   it('writes durations as the message reads them', () => {
     const validate = ajv().compile(messageSchema(DurationSchema, true));
     for (const text of ['0s', '1.5s', '-315576000000s']) expect([text, validate(text)]).toEqual([text, true]);
-    for (const text of ['1', '1.s', '315576000001s', 's']) expect([text, validate(text)]).toEqual([text, false]);
+    for (const text of ['1', '1.s', '315576000001s', 's'])
+      expect([text, validate(text)]).toEqual([text, false]);
   });
 });

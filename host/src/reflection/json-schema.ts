@@ -143,7 +143,7 @@ function atMostOne(names: readonly string[]): Schema[] {
 function upTo(limit: bigint): string {
   const digits = limit.toString();
   const shorter = digits.length > 1 ? [`[1-9][0-9]{0,${digits.length - 2}}`] : [];
-  const lower = [...digits].flatMap((digit, index) => {
+  const lower = Array.from(digits).flatMap((digit, index) => {
     const lowest = index === 0 ? 1 : 0;
     if (Number(digit) - 1 < lowest) return [];
     return [`${digits.slice(0, index)}[${lowest}-${Number(digit) - 1}][0-9]{${digits.length - index - 1}}`];

@@ -38,7 +38,7 @@ export class PluginTools {
   private readonly bySlot = new Map<string, readonly PluginTool[]>();
   private tools: readonly PluginTool[] = [];
   private byName = new Map<string, PluginTool>();
-  private hash = '';
+  private hash = hashOf([]);
   private readonly listeners = new Set<() => void>();
 
   constructor(
@@ -144,13 +144,18 @@ export class PluginTools {
       }
     }
     const tools = [...byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
-    const hash = createHash('sha256')
-      .update(JSON.stringify(tools.map(({ wire: _wire, ...shown }) => shown)))
-      .digest('hex');
+    const hash = hashOf(tools);
     if (hash === this.hash) return;
     this.hash = hash;
     this.tools = Object.freeze(tools);
     this.byName = byName;
     for (const listener of [...this.listeners]) listener();
   }
+}
+
+/** Of all that callers see of a set; how a tool is called is not part of it. */
+function hashOf(tools: readonly PluginTool[]): string {
+  return createHash('sha256')
+    .update(JSON.stringify(tools.map(({ wire: _wire, ...shown }) => shown)))
+    .digest('hex');
 }

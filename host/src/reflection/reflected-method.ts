@@ -62,7 +62,7 @@ export function reflectedMethods(registry: FileRegistry, services: readonly stri
     .flatMap((method) => {
       const { options } = method.proto;
       if (options === undefined || !hasExtension(options, extension)) return [];
-      return reflect(method, getExtension(options, extension) as unknown as ToolOptions, registry);
+      return reflect(method, getExtension(options, extension) as ToolOptions, registry);
     })
     .slice(0, maxTools)
     .sort((a, b) => (`${a.service}.${a.method}` < `${b.service}.${b.method}` ? -1 : 1));

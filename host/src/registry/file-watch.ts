@@ -28,7 +28,8 @@ export class FileWatch {
       this.watched.delete(name);
     }
     for (const [name, paths] of wanted) {
-      if (!this.watched.has(name)) this.watched.set(name, { key: paths.join('\0'), stop: this.begin(name, paths) });
+      if (!this.watched.has(name))
+        this.watched.set(name, { key: paths.join('\0'), stop: this.begin(name, paths) });
     }
   }
 

@@ -159,6 +159,10 @@ export async function watchHealth(
   return pollHealth(instance, signal, onServing);
 }
 
+function released(signal: AbortSignal): boolean {
+  return signal.aborted;
+}
+
 /** Milliseconds between two questions to a plugin that cannot be watched. */
 const pollMs = 1000;
 
@@ -176,7 +180,7 @@ async function pollHealth(
       );
       onServing(status === HealthCheckResponse_ServingStatus.SERVING);
     } catch (thrown) {
-      if (signal.aborted) break;
+      if (released(signal)) break;
       return GatewayError.from(thrown).message;
     }
     await new Promise<void>((resolve) => {

@@ -74,12 +74,20 @@ export class Launcher implements InstanceLauncher {
       throw ended(source.name, exit);
     });
     dead.catch(() => undefined);
+    // Whatever a plugin does to the conversation, the wait for it ends.
+    const overtime = new Promise<never>((_resolve, reject) => {
+      bounds.signal.addEventListener('abort', () => {
+        reject(bounds.signal.reason as Error);
+      });
+    });
+    overtime.catch(() => undefined);
     try {
       instance.apply('connect');
-      await Promise.race([dead, instance.transport.connect(bounds.signal)]);
+      await Promise.race([dead, overtime, instance.transport.connect(bounds.signal)]);
       instance.apply('connected');
       const manifest = await Promise.race([
         dead,
+        overtime,
         negotiate(instance, {
           hostVersion: this.options.hostVersion,
           config: source.config,

@@ -95,7 +95,7 @@ export class PluginClient {
           message = undefined;
           yield this.decode(method, bytes);
         } else if (status !== undefined) {
-          if ((status as CallStatus).code !== grpcCode.OK) throw this.failure(status, bounds);
+          if (status.code !== grpcCode.OK) throw this.failure(status, bounds);
           return;
         }
       }

@@ -88,7 +88,10 @@ export class PluginDirectory {
         this.soon(debounceMs);
       });
       this.watcher.on('error', (error) => {
-        log.warn({ path, err: error }, 'the plugin directory cannot be watched; it is looked through instead');
+        log.warn(
+          { path, err: error },
+          'the plugin directory cannot be watched; it is looked through instead',
+        );
       });
     } catch (error) {
       log.warn({ path, err: error }, 'the plugin directory cannot be watched; it is looked through instead');
@@ -132,8 +135,12 @@ export class PluginDirectory {
   private async scan(): Promise<void> {
     const directory = resolve(this.options.path);
     const names = (await readdir(directory)).filter((name) => name.endsWith('.sock')).sort();
-    const sockets = await Promise.all(names.slice(0, maxSockets).map((name) => socketAt(join(directory, name))));
-    const present = new Map(sockets.flatMap((socket) => (socket === undefined ? [] : [[socket.path, socket]])));
+    const sockets = await Promise.all(
+      names.slice(0, maxSockets).map((name) => socketAt(join(directory, name))),
+    );
+    const present = new Map(
+      sockets.flatMap((socket) => (socket === undefined ? [] : [[socket.path, socket]])),
+    );
     for (const path of [...this.found.keys(), ...this.refused.keys()]) {
       if (!present.has(path)) this.forget(path);
     }
@@ -244,11 +251,9 @@ interface Socket {
 
 async function socketAt(path: string): Promise<Socket | undefined> {
   try {
-    const { dev, ino, birthtimeMs, ctimeMs, isSocket } = await stat(path).then((found) => ({
-      ...found,
-      isSocket: found.isSocket(),
-    }));
-    if (!isSocket) return undefined;
+    const found = await stat(path);
+    if (!found.isSocket()) return undefined;
+    const { dev, ino, birthtimeMs, ctimeMs } = found;
     return { path, identity: `${dev}:${ino}:${ctimeMs}`, bornAt: birthtimeMs || ctimeMs };
   } catch {
     return undefined;

@@ -1,7 +1,13 @@
 import { describe, expect, it, jest } from '@jest/globals';
 import fc from 'fast-check';
 import { GatewayError } from '../errors/gateway-error.js';
-import { nextState, leasable, transitions, type InstanceEvent, type InstanceState } from './instance-state.js';
+import {
+  nextState,
+  leasable,
+  transitions,
+  type InstanceEvent,
+  type InstanceState,
+} from './instance-state.js';
 import type { Lease } from './instance.js';
 import { PluginSlot, type SlotPort } from './plugin-slot.js';
 import type { PluginSource } from './plugin-source.js';
@@ -108,7 +114,11 @@ describe('a plugin that ends', () => {
     launcher.made[0]?.crash();
     await until(() => slot.status.restarts === 1);
     // The first crash may be an accident: callers are held.
-    expect(slot.status).toMatchObject({ state: 'starting', retryAt: 1020, reason: 'plugin fake exited with status 7' });
+    expect(slot.status).toMatchObject({
+      state: 'starting',
+      retryAt: 1020,
+      reason: 'plugin fake exited with status 7',
+    });
     await until(() => slot.status.restarts === 2);
     expect(slot.status).toMatchObject({ state: 'backoff', retryAt: 1030 });
     now = 1005;
@@ -126,7 +136,9 @@ describe('a plugin that ends', () => {
   });
 
   it('lets those who wait know at once when it will not come back soon', async () => {
-    const { slot, launcher } = await started({ restart: { minDelayMs: 60_000, maxDelayMs: 60_000, resetAfterMs: 0 } });
+    const { slot, launcher } = await started({
+      restart: { minDelayMs: 60_000, maxDelayMs: 60_000, resetAfterMs: 0 },
+    });
     launcher.failing = new Error('no');
     slot.source = testSource();
     launcher.made[0]?.crash();
@@ -136,7 +148,9 @@ describe('a plugin that ends', () => {
   });
 
   it('is started at once when it is asked for during back-off', async () => {
-    const { slot, launcher } = await started({ restart: { minDelayMs: 60_000, maxDelayMs: 60_000, resetAfterMs: 0 } });
+    const { slot, launcher } = await started({
+      restart: { minDelayMs: 60_000, maxDelayMs: 60_000, resetAfterMs: 0 },
+    });
     launcher.made[0]?.crash();
     await until(() => slot.status.retryAt !== undefined);
     slot.start();
@@ -175,7 +189,11 @@ describe('a swap', () => {
   });
 
   it.each<[string, Partial<FakeLauncher>, RegExp]>([
-    ['does not start', { failing: new GatewayError('plugin_unavailable', 'plugin fake exited with status 3') }, /status 3/],
+    [
+      'does not start',
+      { failing: new GatewayError('plugin_unavailable', 'plugin fake exited with status 3') },
+      /status 3/,
+    ],
     ['has another name', { manifest: { name: 'other' } }, /it calls itself other, the active one is fake/],
     ['lost a service', { manifest: { services: [] } }, /no longer serves a\.B/],
     ['lost an operation', { manifest: { services: ['a.B'], operations: [1] } }, /no longer offers/],
@@ -219,7 +237,9 @@ describe('a swap', () => {
       lease.instance.track.note(false, 5);
       lease.release();
     }
-    expect(await swapping).toMatchObject({ verdict: '3 requests, 0 failed, first token after 5 ms in the median' });
+    expect(await swapping).toMatchObject({
+      verdict: '3 requests, 0 failed, first token after 5 ms in the median',
+    });
     expect(slot.active?.instanceId).toBe('i2');
     expect(slot.canary).toBeUndefined();
     await slot.close(1);
@@ -270,7 +290,9 @@ describe('a swap', () => {
     (await held).release();
 
     launcher.failing = new GatewayError('plugin_unavailable', 'no room on the device');
-    const again = refusal(swap(slot, { ...plan, source: testSource({ swapMode: 'exclusive', config: { big: true } }) }));
+    const again = refusal(
+      swap(slot, { ...plan, source: testSource({ swapMode: 'exclusive', config: { big: true } }) }),
+    );
     expect((await again).message).toBe('no room on the device');
     launcher.failing = undefined;
     await until(() => slot.active !== undefined);
@@ -287,7 +309,9 @@ describe('a swap', () => {
         .send(Buffer.alloc(0));
     });
     await swap(slot, plan);
-    expect(await ended).toMatch(/taken out of service \(replaced\); this request was not complete within 20 ms/);
+    expect(await ended).toMatch(
+      /taken out of service \(replaced\); this request was not complete within 20 ms/,
+    );
     await until(() => launcher.made[0]?.disposed === true);
     lease.release();
     await slot.close(1);
@@ -305,7 +329,9 @@ describe('the table of states', () => {
   });
 
   it('is followed by an instance whatever happens', () => {
-    const events = [...new Set(Object.values(transitions).flatMap((row) => Object.keys(row)))] as InstanceEvent[];
+    const events = [
+      ...new Set(Object.values(transitions).flatMap((row) => Object.keys(row))),
+    ] as InstanceEvent[];
     fc.assert(
       fc.property(fc.array(fc.constantFrom(...events), { maxLength: 40 }), (sequence) => {
         const { instance } = new FakeLauncher().make(testSource());
@@ -377,7 +403,7 @@ describe('the slot as a model', () => {
             });
           works.push(swapping);
         };
-        const act: Record<Step['do'], (one: Step) => void | Promise<unknown>> = {
+        const act: Record<Step['do'], (one: Step) => unknown> = {
           lease: () => {
             const lease = slot.tryLease();
             if (lease === undefined) return;

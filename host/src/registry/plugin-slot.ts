@@ -146,14 +146,14 @@ export class PluginSlot {
   async lease(signal: AbortSignal, holdMs: number): Promise<Lease> {
     const lease = this.tryLease();
     if (lease !== undefined) return lease;
-    if (signal.aborted) throw GatewayError.from(signal.reason);
+    throwIfAborted(signal);
     const busy = this.active?.connected === true;
     if (!busy && this.state !== 'starting' && this.active === undefined) throw this.unavailable();
     if (this.queue.full) throw this.crowded('too many requests wait for it');
     const waited = busy ? this.port.queueMs : holdMs;
     const late = await this.queue.wait(signal, waited);
     if (late !== undefined) return late;
-    if (signal.aborted) throw GatewayError.from(signal.reason);
+    throwIfAborted(signal);
     throw this.active === undefined ? this.unavailable() : this.crowded(`none was free within ${waited} ms`);
   }
 
@@ -430,7 +430,8 @@ export class PluginSlot {
   }
 
   private startAgain(said: string, livedMs: number): void {
-    if (this.active !== undefined || this.attempt !== undefined || !this.wanted || this.closed.aborted) return;
+    if (this.active !== undefined || this.attempt !== undefined || !this.wanted || this.closed.aborted)
+      return;
     if (livedMs >= this.source.restart.resetAfterMs) this.failures = 0;
     this.bringUp(said);
   }
@@ -487,4 +488,8 @@ export class PluginSlot {
       notStarted: true,
     });
   }
+}
+
+function throwIfAborted(signal: AbortSignal): void {
+  if (signal.aborted) throw GatewayError.from(signal.reason);
 }

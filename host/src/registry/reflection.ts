@@ -78,17 +78,15 @@ async function converseWith<T>(
         call.cancel();
         return;
       }
-      const { resolve } = waiting;
+      const asked = waiting;
       waiting = undefined;
       try {
-        resolve(method.response.decode(message) as ServerReflectionResponse);
+        asked.resolve(method.response.decode(message));
       } catch {
-        fail(
-          new GatewayError(
-            'plugin_unavailable',
-            'the plugin answers reflection with bytes that cannot be read',
-          ),
-        );
+        const what = 'the plugin answers reflection with bytes that cannot be read';
+        ended ??= new GatewayError('plugin_unavailable', what);
+        asked.reject(ended);
+        call.cancel();
       }
     },
     end: (status: CallStatus) => {

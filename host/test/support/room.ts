@@ -3,6 +3,9 @@ import { GenerateRequest } from '@outrigger/proto';
 import { parseConfig, type ConfigInput } from '../../src/config/schema.js';
 import { createEngineRoom, type EngineRoom } from '../../src/engine-room.js';
 import { GatewayError } from '../../src/errors/gateway-error.js';
+// Imported on demand in the host; the test runner cannot link two at the same time.
+import '../../src/reflection/descriptors.js';
+import '../../src/reflection/reflected-method.js';
 import type { Logger } from '../../src/telemetry/logger.js';
 
 /** A log that keeps nothing. */
