@@ -58,7 +58,10 @@ export class TritonProcess {
         `--backend-config=python,shm-region-prefix-name=${basename(this.folder)}`,
         ...more,
       ],
-      { stdio: ['ignore', 'pipe', 'pipe'], detached: true },
+      {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        detached: true,
+      },
     );
     this.#child = child;
     if (child.pid !== undefined) this.#groups.push(child.pid);
