@@ -129,19 +129,12 @@ describe('the files of the dashboard', () => {
       const [content] = contents as { text: string; mimeType: string }[];
       expect(content?.mimeType).toBe('application/json');
       const { events } = JSON.parse(content?.text ?? '') as {
-        events: { plugin: string; instance_id: string }[];
+        events: { plugin: string; instance_id?: string }[];
       };
-      return events.some((event) => event.plugin === 'nasty' && event.instance_id !== '');
+      return events.some(
+        (event) => event.plugin === 'nasty' && /^[0-9a-f-]{8,}$/.test(event.instance_id ?? ''),
+      );
     }, 'the start of the plugin is told');
-  });
-
-  it('do not hold up the end of the host with the events that they listen to', async () => {
-    const other = await startHost({ server: { shutdownGraceMs: 60_000 } });
-    const answer = await fetch(`${other.url}/mcp/v1/events?follow=true`);
-    const reader = answer.body?.getReader();
-    expect(new TextDecoder().decode((await reader?.read())?.value)).toMatch(/^: connected/);
-    expect(await other.stop()).toEqual({ code: 0, signal: null });
-    await expect(reader?.closed).rejects.toThrow();
   });
 
   it('give way to a word about the product for a program', async () => {
