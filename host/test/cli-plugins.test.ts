@@ -5,6 +5,7 @@ import { startHost, until } from '../../scripts/testing/host-process.mjs';
 import { outrigger, program } from './support/command.js';
 
 const plugin = fileURLToPath(new URL('../bench/oracle-plugin.mjs', import.meta.url));
+const notes = fileURLToPath(new URL('../../examples/tools-plugin/dist/main-v1.js', import.meta.url));
 const oracle = (version: string) => ({
   command: [process.execPath, plugin],
   env: { ORACLE_VERSION: version },
@@ -15,10 +16,14 @@ let host: Awaited<ReturnType<typeof startHost>>;
 beforeAll(async () => {
   host = await startHost({
     bundledPlugins: false,
-    plugins: { a: oracle('1.0.0') },
+    plugins: { a: oracle('1.0.0'), notes: { command: [process.execPath, notes] } },
     admin: { apiKey: 'the-admin-key' },
   });
   await host.hasModel('a/oracle');
+  await until(
+    async () => (await (await fetch(`${host.url}/mcp/v1/tools`)).text()).includes('add_note'),
+    'the tools',
+  );
 }, 60_000);
 afterAll(() => host.stop());
 
@@ -54,7 +59,7 @@ describe('plugins', () => {
     expect(unknown).toEqual({
       code: 1,
       stdout: '',
-      stderr: 'error: there is no plugin named "b"; there are a\n',
+      stderr: 'error: there is no plugin named "b"; there are a, notes\n',
     });
     expect((await run(['plugins', 'swap', 'a', '--canary', '0'])).code).toBe(2);
     expect((await run(['plugins'])).stdout).toContain('active');
@@ -77,10 +82,26 @@ describe('plugins', () => {
     expect(stderr).toContain('no host is running at http://127.0.0.1:1');
   });
 
+  it('bring tools that can be listed and called', async () => {
+    const { stdout } = await run(['plugins', 'tools', 'notes']);
+    expect(stdout).toMatch(/^TOOL +PLUGIN +KIND +WHAT IT DOES\nnotes\.add_note +notes +\S.*\n/);
+    const added = await run(['plugins', 'call', 'notes.add_note', '{"text":"hello"}']);
+    expect(added.code).toBe(0);
+    expect(JSON.parse(added.stdout)).toMatchObject({ note: { text: 'hello' } });
+    expect((await run(['plugins', 'call', 'notes.show_note', '{"number":"1"}'])).stdout).toContain('hello');
+    const refused = await run(['plugins', 'call', 'notes.add_note', '{}']);
+    expect(refused).toMatchObject({ code: 1, stderr: 'error: text must not be empty\n' });
+    expect((await run(['plugins', 'call', 'notes.ad_note', '{}'])).stderr).toContain(
+      'did you mean "notes.add_note"?',
+    );
+  });
+
   it('tell what is wrong with a call of a tool', async () => {
-    expect((await run(['plugins', 'tools'])).stdout).toBe('No tools.\n');
+    expect((await run(['plugins', 'tools', 'a'])).stdout).toBe('No tools.\n');
     expect((await run(['plugins', 'tools', 'b'])).stderr).toContain('there is no plugin named "b"');
-    expect((await run(['plugins', 'call', 'nope', '{}'])).stderr).toContain('there is no tool named "nope"');
+    expect((await run(['plugins', 'call', 'nope', '{}'])).stderr).toContain(
+      '`outrigger plugins tools` lists them',
+    );
     expect((await run(['plugins', 'call', 'nope', '[1]'])).code).toBe(2);
   });
 });
@@ -88,7 +109,7 @@ describe('plugins', () => {
 describe('events', () => {
   it('are told as lines and as JSON, from any point on', async () => {
     const { stdout } = await run(['events']);
-    expect(stdout).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} {2}a.* {2}discovered to connecting\n/);
+    expect(stdout).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} {2}\w+.* {2}discovered to connecting\n/);
     const all = (await run(['events', '--json'])).stdout.trimEnd().split('\n');
     const last = JSON.parse(all.at(-1) ?? '{}') as { id: number };
     expect(last.id).toBe(all.length);

@@ -63,7 +63,17 @@ export function pullModel(session: Session, source: string, plugin: string | und
   return withHost(session, async ({ client }) => {
     const { out } = session;
     const body = { source, stream: true, ...(plugin === undefined ? {} : { plugin }) };
-    const last = await follow(session, client, '/mcp/v1/models/pull', body);
+    let begun = false;
+    const last = await follow(session, client, '/mcp/v1/models/pull', body, (step) => {
+      begun ||= Number(step['completed_bytes'] ?? 0) > 0;
+    }).catch((error: unknown) => {
+      if (!(error instanceof CliFailure)) throw error;
+      const hint = error.hint ?? (begun ? 'the same command again goes on where it stopped' : undefined);
+      throw new CliFailure(`${printable(source)} was not fetched: ${error.message}`, {
+        cause: error,
+        ...(hint === undefined ? {} : { hint }),
+      });
+    });
     if (!out.json) out.line(`${word(last, 'model') || printable(source)} is there.`);
     return 0;
   });
@@ -88,7 +98,13 @@ export function changeModel(
 }
 
 /** Shows the progress of something long and returns its last step. With `--json` each step is one line. */
-async function follow(session: Session, client: HostClient, path: string, body: object): Promise<Fields> {
+async function follow(
+  session: Session,
+  client: HostClient,
+  path: string,
+  body: object,
+  onStep: (step: Fields) => void = () => undefined,
+): Promise<Fields> {
   const { out } = session;
   const interrupted = interruption();
   let last: Fields = {};
@@ -97,6 +113,7 @@ async function follow(session: Session, client: HostClient, path: string, body: 
     for await (const event of client.stream(path, body, interrupted.signal)) {
       last = { ...last, ...progressOf(event) };
       whole = event.event !== 'progress';
+      onStep(last);
       if (out.json) out.jsonLine({ event: event.event, ...progressOf(event) });
       else out.progress(describeStep(last));
     }
