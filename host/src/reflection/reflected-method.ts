@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import {
   fromBinary,
   fromJson,
@@ -37,6 +38,7 @@ export interface ReflectedMethod {
 }
 
 const toolOption = 'outrigger.plugin.v1.tool';
+const optionsMessage = 'outrigger.plugin.v1.ToolOptions';
 /** Most tools taken from one plugin. */
 const maxTools = 1000;
 
@@ -52,20 +54,45 @@ interface ToolOptions {
   readonly openWorld: boolean;
 }
 
+/** Methods that are made into tools before others get a turn: schemas take time. */
+const atOnce = 10;
+
 /** The methods of some services that carry the tool option, in the order of their full names. */
-export function reflectedMethods(registry: FileRegistry, services: readonly string[]): ReflectedMethod[] {
+export async function reflectedMethods(
+  registry: FileRegistry,
+  services: readonly string[],
+): Promise<readonly ReflectedMethod[]> {
   const extension = registry.getExtension(toolOption);
-  if (extension === undefined) return [];
-  return services
+  // A stranger may call something else by this name.
+  if (extension?.message?.typeName !== optionsMessage) return [];
+  const methods = services
     .flatMap((name) => registry.getService(name)?.methods ?? [])
     .filter((method) => method.methodKind === 'unary' || method.methodKind === 'server_streaming')
-    .flatMap((method) => {
-      const { options } = method.proto;
-      if (options === undefined || !hasExtension(options, extension)) return [];
-      return reflect(method, getExtension(options, extension) as ToolOptions, registry);
-    })
-    .slice(0, maxTools)
-    .sort((a, b) => (`${a.service}.${a.method}` < `${b.service}.${b.method}` ? -1 : 1));
+    .filter(({ proto: { options } }) => options !== undefined && hasExtension(options, extension))
+    .slice(0, maxTools);
+  const tools: ReflectedMethod[] = [];
+  for (const [index, method] of methods.entries()) {
+    if (index % atOnce === atOnce - 1) await turn();
+    const { options } = method.proto;
+    if (options === undefined) continue;
+    tools.push(reflect(method, readOptions(getExtension(options, extension)), registry));
+  }
+  return tools.sort((a, b) => (`${a.service}.${a.method}` < `${b.service}.${b.method}` ? -1 : 1));
+}
+
+/** The options as the plugin's own descriptors have them: fields may be missing or of other types. */
+function readOptions(value: unknown): ToolOptions {
+  const given = value as Readonly<Record<string, unknown>>;
+  const text = (name: string): string => (typeof given[name] === 'string' ? given[name] : '');
+  return {
+    name: text('name'),
+    title: text('title'),
+    description: text('description'),
+    readOnly: given['readOnly'] === true,
+    destructive: given['destructive'] === true,
+    idempotent: given['idempotent'] === true,
+    openWorld: given['openWorld'] === true,
+  };
 }
 
 function reflect(method: DescMethod, options: ToolOptions, registry: FileRegistry): ReflectedMethod {
