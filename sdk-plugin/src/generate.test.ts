@@ -208,6 +208,7 @@ describe('a caller that leaves', () => {
     const drained = [];
     for await (const report of running.client.drain()) drained.push(report.inFlight);
     expect(drained.at(-1)).toBe(0);
+    expect(running.log.lines.filter((line) => line.level === 'error')).toEqual([]);
   });
 
   it('before the first event aborts as well', async () => {
@@ -258,6 +259,7 @@ describe('a caller that leaves', () => {
     await expect(answer).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
     await until(() => observed.reason !== '');
     expect(observed.reason).toBe('TimeoutError');
+    expect(running.log.lines.filter((line) => line.level === 'error')).toEqual([]);
   });
 
   it('does not abort the signal when the answer is whole', async () => {

@@ -85,8 +85,11 @@ export class OpenCall {
  */
 const clockSlack = 100;
 
-function departure(deadline: number): Error {
+/** Why a call that nobody waits for any more ends; tells it from an abort inside a handler. */
+export class Departure extends DOMException {}
+
+function departure(deadline: number): Departure {
   return Date.now() >= deadline - clockSlack
-    ? new DOMException('the deadline of the call has passed', 'TimeoutError')
-    : new DOMException('the caller has left', 'AbortError');
+    ? new Departure('the deadline of the call has passed', 'TimeoutError')
+    : new Departure('the caller has left', 'AbortError');
 }

@@ -11,7 +11,7 @@ import {
   grpcCode,
   type ErrorReason,
 } from '@outrigger/proto';
-import type { OpenCall } from './open-call.js';
+import { Departure, type OpenCall } from './open-call.js';
 import type { PluginError, PluginErrorDetails } from './plugin-error.js';
 
 /** A status as grpc-js sends it. */
@@ -88,7 +88,8 @@ export function isPluginError(error: unknown): error is PluginError {
  */
 export function statusOf(error: unknown, call: OpenCall | undefined): GrpcStatus {
   if (isPluginError(error)) return statusFor(error.reason, error.message, error.details);
-  const reason: unknown = call?.aborted === true ? call.reason : undefined;
+  const ended: unknown = call?.aborted === true ? call.reason : undefined;
+  const reason = error instanceof Departure ? error : ended;
   if (isPluginError(reason)) return statusFor(reason.reason, reason.message, reason.details);
   if (reason instanceof DOMException) {
     if (reason.name === 'TimeoutError') return statusFor('UPSTREAM_TIMEOUT', reason.message);
@@ -99,5 +100,5 @@ export function statusOf(error: unknown, call: OpenCall | undefined): GrpcStatus
 
 /** Whether an error is worth a line with its stack in the log. */
 export function isUnexpected(error: unknown, call: OpenCall | undefined): boolean {
-  return !isPluginError(error) && call?.aborted !== true;
+  return !isPluginError(error) && !(error instanceof Departure) && call?.aborted !== true;
 }
