@@ -87,7 +87,8 @@ function openChannel(options: GrpcTransportOptions): Grpc.Channel {
     'grpc.enable_retries': 0,
     'grpc.service_config_disable_resolution': 1,
     'grpc.initial_reconnect_backoff_ms': 50,
-    'grpc.max_reconnect_backoff_ms': 1000,
+    // A socket costs nothing to try, and a plugin that starts is waited for.
+    'grpc.max_reconnect_backoff_ms': options.address.startsWith('unix:') ? 100 : 1000,
     ...(tls?.serverName === undefined
       ? {}
       : { 'grpc.ssl_target_name_override': tls.serverName, 'grpc.default_authority': tls.serverName }),
