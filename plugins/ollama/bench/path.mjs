@@ -2,7 +2,7 @@
 // `npm run runtimes -- portkey` has put it, against another gateway, all in one run. Read the ratios.
 // usage: node plugins/ollama/bench/path.mjs [--seconds 3] [--rounds 3] [--node PATH]
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -60,6 +60,20 @@ function cpuOf(pid) {
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
+/** The process that runs the plugin: the host may stand a guard between. */
+function pluginOf(pid) {
+  const below = readdirSync('/proc').filter((name) => {
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
+      return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1] === String(pid);
+    } catch {
+      return false;
+    }
+  });
+  const commandLine = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  return below.length > 0 && !commandLine.startsWith(node) ? pluginOf(Number(below[0])) : pid;
+}
+
 function memoryOf(pid) {
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024;
 }
@@ -114,14 +128,14 @@ async function hostTarget(upstreamPort) {
   const url = await says(host, /runs on (http:\S+)/);
   const startMs = performance.now() - startedAt;
   for (;;) {
-    const { plugins } = await (await fetch(`${url}/mcp/v1/plugins`)).json();
     const { data } = await (await fetch(`${url}/v1/models`)).json();
-    if (data.length > 0)
+    const { plugins } = await (await fetch(`${url}/mcp/v1/plugins`)).json();
+    if (data.length > 0 && plugins[0].instances.length > 0)
       return {
         name: 'outrigger',
         url: `${url}/v1/chat/completions`,
         pid: host.pid,
-        plugin: plugins[0].instances[0].pid,
+        plugin: pluginOf(plugins[0].instances[0].pid),
         startMs,
         idle: memoryOf(host.pid),
       };
