@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { EngineRoom } from '../src/engine-room.js';
-import { toolAnswer } from '../src/reflection/tool-content.js';
+import { toolAnswer } from '../src/doors/tool-content.js';
 import { active, openRoom, oracle, until } from './support/room.js';
 
 const notes = (version: 1 | 2): string[] => [

@@ -342,7 +342,7 @@ describe('plugins', () => {
       cwd: '/etc/here/sub',
       env: { N: '1', B: 'true' },
       restart: { minDelayMs: 200 },
-      limits: { maxInFlight: 256 },
+      limits: { maxInFlight: 4096 },
     });
   });
 });

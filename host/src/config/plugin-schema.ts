@@ -38,7 +38,7 @@ const limits = z
       .describe(
         'Memory the process group of the plugin may use before it is replaced. Bytes; no limit when absent.',
       ),
-    maxInFlight: whole(256, 1, 100_000, 'Requests given to the plugin at the same time; further ones wait.'),
+    maxInFlight: whole(4096, 1, 100_000, 'Requests given to the plugin at the same time; further ones wait.'),
   })
   .prefault({})
   .describe('Limits for one plugin.');

@@ -1,3 +1,4 @@
+import type { JsonValue } from '@bufbuild/protobuf';
 import { z } from 'zod';
 import { GatewayError } from '../errors/gateway-error.js';
 import type { Exchange } from './http/exchange.js';
@@ -6,7 +7,7 @@ import { SseWriter } from './http/sse-writer.js';
 import type { PluginToolPort } from './plugin-tool-port.js';
 import { sseEvent } from './rest/sse-event.js';
 import { validate } from './shared/validation.js';
-import { readContent, type ContentJson } from './tool-content.js';
+import { toolAnswer } from './tool-content.js';
 
 /** What administrators may do. All reject with GatewayError. */
 export interface PluginAdminPort {
@@ -195,15 +196,13 @@ async function callTool(
     exchange.sendJson(200, { tool: name, plugin: tool.plugin, result: answer });
     return;
   }
-  const results = (tool.streaming ? (answer as unknown[]) : [answer]).map((one) =>
-    readContent(one as ContentJson),
-  );
+  const { parts, structured, isError } = toolAnswer(answer as JsonValue);
   exchange.sendJson(200, {
     tool: name,
     plugin: tool.plugin,
-    content: results.flatMap((one) => one.content),
-    structured: results.findLast((one) => one.structured !== undefined)?.structured ?? null,
-    is_error: results.some((one) => one.isError),
+    content: parts,
+    structured: structured ?? null,
+    is_error: isError,
   });
 }
 

@@ -1,4 +1,5 @@
-import { readContent, type ContentJson } from './tool-content.js';
+import type { JsonValue } from '@bufbuild/protobuf';
+import { toolAnswer } from './tool-content.js';
 import type { ToolModule, ToolProvider, ToolResult } from './mcp/index.js';
 import type { PluginToolPort, PluginToolView } from './plugin-tool-port.js';
 
@@ -34,20 +35,19 @@ function toolModule(tools: PluginToolPort, tool: PluginToolView, timeoutMs: numb
           ? {}
           : { onMessage: (message) => progress({ message: JSON.stringify(message) }) }),
       });
-      if (tool.typedContent) return typedResult(tool.streaming ? (answer as unknown[]) : [answer]);
+      if (tool.typedContent) return typedResult(answer as JsonValue);
       const structured = tool.streaming ? { messages: answer } : answer;
       return { content: [{ type: 'text', text: JSON.stringify(structured) }], structuredContent: structured };
     },
   };
 }
 
-/** The parts of all messages, in order; one that failed makes the whole a failure. */
-function typedResult(messages: readonly unknown[]): ToolResult {
-  const read = messages.map((message) => readContent(message as ContentJson));
-  const structured = read.findLast((one) => one.structured !== undefined)?.structured;
+/** Content instead of data. */
+function typedResult(answer: JsonValue): ToolResult {
+  const { parts, structured, isError } = toolAnswer(answer);
   return {
-    content: read.flatMap((one) => one.content),
+    content: parts,
     ...(structured === undefined ? {} : { structuredContent: structured }),
-    ...(read.some((one) => one.isError) ? { isError: true } : {}),
+    ...(isError ? { isError: true } : {}),
   };
 }

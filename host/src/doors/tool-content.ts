@@ -1,103 +1,97 @@
-/** The contract's ToolCallResult in the JSON form of Protocol Buffers. */
-export interface ContentJson {
-  readonly content?: readonly PartJson[];
-  readonly structuredJson?: string;
-  readonly isError?: boolean;
-}
+import type { JsonObject, JsonValue } from '@bufbuild/protobuf';
 
-interface BlobJson {
-  readonly data?: string;
-  readonly mimeType?: string;
-}
-
-interface PartJson {
-  readonly text?: string;
-  readonly image?: BlobJson;
-  readonly audio?: BlobJson;
-  readonly link?: {
-    readonly uri?: string;
-    readonly name?: string;
-    readonly description?: string;
-    readonly mimeType?: string;
-  };
-  readonly resource?: {
-    readonly uri?: string;
-    readonly mimeType?: string;
-    readonly text?: string;
-    readonly blob?: string;
-  };
-}
-
-/** A piece of a tool's answer; binary data is base64. */
-export type ContentPart =
+/** A piece of a tool's answer, as the doors write it. Bytes are base64. */
+export type ToolPart =
   | { readonly type: 'text'; readonly text: string }
   | { readonly type: 'image' | 'audio'; readonly data: string; readonly mimeType: string }
-  | {
-      readonly type: 'resource';
-      readonly resource: { readonly uri: string; readonly mimeType?: string } & (
-        { readonly text: string } | { readonly blob: string }
-      );
-    }
   | {
       readonly type: 'resource_link';
       readonly uri: string;
       readonly name: string;
       readonly description?: string;
       readonly mimeType?: string;
+    }
+  | {
+      readonly type: 'resource';
+      readonly resource: { readonly uri: string; readonly mimeType?: string } & (
+        { readonly text: string } | { readonly blob: string }
+      );
     };
 
-/** A tool's answer as typed content. Parts of a kind unknown here are left out. */
-export function readContent(json: ContentJson): {
-  content: ContentPart[];
-  structured: unknown;
-  isError: boolean;
-} {
-  const { structuredJson = '' } = json;
+/** What a tool answered. */
+export interface ToolAnswer {
+  readonly parts: readonly ToolPart[];
+  /** The same for programs; undefined when there is none. */
+  readonly structured: JsonValue | undefined;
+  readonly isError: boolean;
+}
+
+/**
+ * Reads the JSON form of `outrigger.plugin.v1.ToolCallResult`; the messages of a
+ * streaming tool count as one answer. Parts of kinds that are not known are left out.
+ */
+export function toolAnswer(value: JsonValue): ToolAnswer {
+  const results = (Array.isArray(value) ? value : [value]).map(object);
+  const structured = results.flatMap(({ structuredJson }) => parse(structuredJson));
   return {
-    content: (json.content ?? []).flatMap((part) => readPart(part) ?? []),
-    structured: structuredJson === '' ? undefined : parsed(structuredJson),
-    isError: json.isError ?? false,
+    parts: results.flatMap(({ content }) => list(content).flatMap((part) => toolPart(object(part)) ?? [])),
+    structured: structured.length > 1 ? structured : structured[0],
+    isError: results.some(({ isError }) => isError === true),
   };
 }
 
-function readPart(part: PartJson): ContentPart | undefined {
-  if (part.text !== undefined) return { type: 'text', text: part.text };
-  if (part.image !== undefined) return blob('image', part.image);
-  if (part.audio !== undefined) return blob('audio', part.audio);
-  if (part.link !== undefined) {
-    const { uri = '', name = '', description, mimeType } = part.link;
+function toolPart({ text: said, image, audio, link, resource }: JsonObject): ToolPart | undefined {
+  if (typeof said === 'string') return { type: 'text', text: said };
+  if (image !== undefined) return { type: 'image', ...blob(object(image)) };
+  if (audio !== undefined) return { type: 'audio', ...blob(object(audio)) };
+  if (link !== undefined) {
+    const { uri, name, description, mimeType } = object(link);
     return {
       type: 'resource_link',
-      uri,
-      name: name === '' ? uri : name,
-      ...optional({ description, mimeType }),
+      uri: text(uri),
+      name: text(name) === '' ? text(uri) : text(name),
+      ...optional('description', description),
+      ...optional('mimeType', mimeType),
     };
   }
-  if (part.resource !== undefined) {
-    const { uri = '', mimeType, text, blob: bytes } = part.resource;
-    const content = bytes === undefined ? { text: text ?? '' } : { blob: bytes };
-    return { type: 'resource', resource: { uri, ...optional({ mimeType }), ...content } };
-  }
-  return undefined;
-}
-
-function blob(type: 'image' | 'audio', { data = '', mimeType = '' }: BlobJson): ContentPart {
-  return { type, data, mimeType: mimeType === '' ? 'application/octet-stream' : mimeType };
-}
-
-/** Texts that are there and not empty. */
-function optional<Name extends string>(fields: Record<Name, string | undefined>): { [Key in Name]?: string } {
-  return Object.fromEntries(
-    Object.entries(fields).filter(([, value]) => value !== undefined && value !== ''),
-  ) as {
-    [Key in Name]?: string;
+  if (resource === undefined) return undefined;
+  const { uri, mimeType, text: inner, blob: bytes } = object(resource);
+  return {
+    type: 'resource',
+    resource: {
+      uri: text(uri),
+      ...optional('mimeType', mimeType),
+      ...(typeof bytes === 'string' ? { blob: bytes } : { text: text(inner) }),
+    },
   };
 }
 
-function parsed(text: string): unknown {
+function blob({ data, mimeType }: JsonObject): { data: string; mimeType: string } {
+  return { data: text(data), mimeType: text(mimeType) === '' ? 'application/octet-stream' : text(mimeType) };
+}
+
+function optional<Key extends string>(key: Key, value: JsonValue | undefined): Partial<Record<Key, string>> {
+  return typeof value === 'string' && value !== '' ? ({ [key]: value } as Partial<Record<Key, string>>) : {};
+}
+
+function text(value: JsonValue | undefined): string {
+  return typeof value === 'string' ? value : '';
+}
+
+function object(value: JsonValue | undefined): JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {};
+}
+
+function list(value: JsonValue | undefined): readonly JsonValue[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function parse(value: JsonValue | undefined): JsonValue[] {
+  if (typeof value !== 'string' || value === '') return [];
   try {
-    return JSON.parse(text);
+    return [JSON.parse(value) as JsonValue];
   } catch {
-    return text;
+    // A plugin's mistake; the content says the same.
+    return [];
   }
 }

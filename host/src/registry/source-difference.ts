@@ -6,7 +6,9 @@ export type SourceDifference = 'none' | 'policy' | 'configuration' | 'instance';
 /** Compares two sources of one plugin. */
 export function difference(was: PluginSource, is: PluginSource): SourceDifference {
   if (!same([was.origin, was.swapMode], [is.origin, is.swapMode])) return 'instance';
-  if (!same(was.config, is.config)) return 'configuration';
+  // A plugin may drop what it is doing when it is configured anew; one that the host can start again
+  // is exchanged instead, and nothing is lost.
+  if (!same(was.config, is.config)) return is.origin.kind === 'spawn' ? 'instance' : 'configuration';
   return same(was, is) ? 'none' : 'policy';
 }
 

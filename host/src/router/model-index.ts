@@ -56,6 +56,9 @@ export class ModelIndex {
     private readonly log: Logger,
     private readonly now: () => number,
   ) {
+    registry.onRemoved((name) => {
+      this.forget(name);
+    });
     registry.onActiveChanged((slot) => {
       if (slot.active !== undefined) void this.refreshPlugin(slot.active);
     });
@@ -176,6 +179,13 @@ export class ModelIndex {
           entries.map((entry) => entry.id),
         );
     }
+    // `name@version/model` pins a version, under the name of the slot or the one that the plugin announces.
+    for (const entry of all) {
+      const announced = this.registry.get(entry.plugin)?.active?.manifest?.info.name ?? entry.plugin;
+      for (const plugin of new Set([entry.plugin, announced])) {
+        byName.set(`${plugin}@${entry.pluginVersion}/${entry.model.id}`, entry);
+      }
+    }
     // Qualified names win over bare ones that look alike, aliases over both.
     for (const entry of all) {
       for (const name of [entry.model.id, ...entry.model.aliases])
@@ -187,7 +197,8 @@ export class ModelIndex {
     }
     const namesOf = new Map<ModelEntry, string[]>();
     for (const [name, entry] of byName) {
-      if (name === entry.id) continue;
+      // What pins a version is for those who ask for it and would only lengthen lists.
+      if (name === entry.id || name.split('/')[0]?.includes('@') === true) continue;
       const names = namesOf.get(entry);
       if (names === undefined) namesOf.set(entry, [name]);
       else names.push(name);

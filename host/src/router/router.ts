@@ -46,10 +46,10 @@ export class Router extends ModelOperations implements Inference {
   }
 
   async generate(call: GenerateCall, context: RequestContext): Promise<Generation> {
-    const { registry, models, limits, now } = this.parts;
+    const { models, limits, now } = this.parts;
     const entry = models.peek(call.model) ?? (await models.resolve(call.model));
     let attempts = 1;
-    const first = await registry.lease(entry.plugin, context.signal);
+    const first = await this.leaseFor(call.model, entry, context);
     let prepared;
     try {
       prepared = this.prepare(call, entry, first, context);
@@ -63,7 +63,7 @@ export class Router extends ModelOperations implements Inference {
       again: async (refused) => {
         attempts += 1;
         if (attempts > maxAttempts || context.signal.aborted) return undefined;
-        const lease = await registry.lease(entry.plugin, context.signal);
+        const lease = await this.leaseFor(call.model, entry, context);
         if (
           lease.instance.instanceId === first.instance.instanceId &&
           refused.kind !== 'plugin_unavailable'
@@ -88,7 +88,7 @@ export class Router extends ModelOperations implements Inference {
 
   async embed(call: EmbedCall, context: RequestContext): Promise<Embedded> {
     const entry = await this.parts.models.resolve(call.model);
-    const lease = await this.parts.registry.lease(entry.plugin, context.signal);
+    const lease = await this.leaseFor(call.model, entry, context);
     const { instance } = lease;
     let served: Served | undefined;
     try {
@@ -139,6 +139,15 @@ export class Router extends ModelOperations implements Inference {
       );
       return { inputTokens, estimated };
     });
+  }
+
+  /** A lease on the plugin of a model; `name@version/model` takes no other version. */
+  private leaseFor(name: string, entry: ModelEntry, context: RequestContext): Promise<Lease> | Lease {
+    const { registry } = this.parts;
+    const pinned = name.split('/')[0]?.includes('@') === true;
+    return pinned
+      ? registry.leaseVersion(entry.plugin, entry.pluginVersion, context.signal)
+      : registry.lease(entry.plugin, context.signal);
   }
 
   /** The request as this instance gets it, and what it leaves out. */
