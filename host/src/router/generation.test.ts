@@ -45,6 +45,7 @@ class Wire implements PluginTransport {
   }
   connect = () => Promise.resolve();
   connected = () => true;
+  cut = () => undefined;
   close = () => undefined;
   frame(seq: number, ...events: GenerateEvent[]): void {
     this.sink.message(Buffer.from(GenerateResponse.encode({ seq, events }).finish()));
