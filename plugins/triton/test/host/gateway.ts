@@ -1,4 +1,4 @@
-import { startHost, type HostProcess } from '../../../../scripts/testing/host-process.mjs';
+import { startHost, until, type HostProcess } from '../../../../scripts/testing/host-process.mjs';
 import { TritonProcess } from '../support/triton-process.js';
 
 export type Json = Record<string, any>;
@@ -71,8 +71,14 @@ export class Gateway {
     return this.post('/mcp/v1/models/unload', { model: `triton/${model}` });
   }
 
-  async phase(model: string): Promise<string> {
-    return (await this.get(`/mcp/v1/models/triton/${model}`))['state'].phase as string;
+  /** Waits until the host lists a model in this phase; its list is allowed to be some seconds old. */
+  listed(model: string, phase: string): Promise<Json> {
+    return until(async () => {
+      const { models } = await this.get('/mcp/v1/models');
+      return (models as Json[]).find(
+        (one) => one['id'] === `triton/${model}` && one['state'].phase === phase,
+      );
+    }, `${model} to be ${phase}`);
   }
 
   /** What the test model has counted. */
