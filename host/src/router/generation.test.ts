@@ -45,7 +45,7 @@ class Wire implements PluginTransport {
   }
   connect = () => Promise.resolve();
   connected = () => true;
-  cut = () => undefined;
+  cut = () => false;
   close = () => undefined;
   frame(seq: number, ...events: GenerateEvent[]): void {
     this.sink.message(Buffer.from(GenerateResponse.encode({ seq, events }).finish()));
