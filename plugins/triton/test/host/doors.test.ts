@@ -209,6 +209,5 @@ async function mcpTool(gateway: Gateway, name: string, args: object): Promise<Re
     { headers },
   );
   const said = await response.text();
-  return (JSON.parse(said.startsWith('{') ? said : (/^data: (\{.*)$/m.exec(said)?.[1] ?? '{}')) as any)
-    .result;
+  return JSON.parse(said.startsWith('{') ? said : (/^data: (\{.*)$/m.exec(said)?.[1] ?? '{}')).result;
 }
