@@ -202,7 +202,7 @@ class RunningHost implements Host {
         listener({ kind: 'configuration', name: '', state: event.message });
       }
       if (event.type !== 'instance' || event.to === undefined) return;
-      if (!['connecting', 'active', 'rejected', 'crashed', 'draining'].includes(event.to)) return;
+      if (!['connecting', 'active', 'rejected', 'backoff', 'draining'].includes(event.to)) return;
       const { plugin, to } = event;
       listener({
         kind: 'plugin',

@@ -160,10 +160,8 @@ describe('client-config', () => {
       type: 'remote',
       remote: { transport_type: 'streamable-http', url: 'http://host.docker.internal:7070/mcp' },
     });
-    expect(parse((await outrigger(['client-config', '--client', 'docker'])).stdout)).toMatchObject({
-      type: 'server',
-      command: ['mcp', '--url', 'http://host.docker.internal:7070'],
-    });
+    const plain = await outrigger(['client-config', '--client', 'docker']);
+    expect(parse(plain.stdout)).toMatchObject({ type: 'remote' });
   });
 
   it('refers to the key and to the configuration, and never prints the key', async () => {
@@ -219,11 +217,11 @@ describe('serve', () => {
       const running = start(fake, args, { FAKE_HOST: 'plain' });
       await printed(running, 'client-config');
       running.child.kill(signal);
-      const { code, stderr } = await running.ended;
+      const { code, stdout, stderr } = await running.ended;
       expect(code).toBe(0);
-      expect(stderr).toMatch(/runs on http:\/\/127\.0\.0\.1:\d+/);
-      expect(stderr).toContain('model p/first: loading 50 %');
-      expect(stderr).toContain('"model":"p/first"');
+      expect(stdout).toMatch(/runs on http:\/\/127\.0\.0\.1:\d+/);
+      expect(stdout).toContain('model p/first: loading 50 %');
+      expect(stdout).toContain('"model":"p/first"');
       expect(stderr).toContain('closed');
     }
   });

@@ -14,7 +14,13 @@ export class EndpointDirectory {
   /** Makes the directory, mode 0700, under the system's temporary one. */
   static async create(): Promise<EndpointDirectory> {
     for (const base of [tmpdir(), '/tmp']) {
-      const path = await mkdtemp(join(base, 'outrigger-'));
+      const path = await mkdtemp(join(base, 'outrigger-')).catch((thrown: unknown) => {
+        throw new GatewayError(
+          'internal',
+          `no folder for the sockets of plugins can be made in ${base}; set TMPDIR to a folder that can be written to`,
+          { cause: thrown },
+        );
+      });
       if (path.length + 40 <= maxSocketPath) return new EndpointDirectory(path);
       await rm(path, { recursive: true, force: true });
     }

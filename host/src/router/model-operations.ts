@@ -29,7 +29,9 @@ export class ModelOperations implements Operations {
     return this.options.models.list();
   }
 
-  getModel(name: string): Promise<ModelEntry> {
+  async getModel(name: string): Promise<ModelEntry> {
+    // Who asks for one model wants to know how it is now: an old list is asked for again first.
+    await this.options.models.list();
     return this.options.models.resolve(name);
   }
 

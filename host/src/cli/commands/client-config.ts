@@ -100,27 +100,23 @@ const blocks = {
       },
     },
   }),
-  docker: ({ name, http, url, keyed }) => ({
+  // Containers reach a host that runs already; there is no image of it to start.
+  docker: ({ name, url, keyed }) => ({
     file: `${name}.yaml, then: docker mcp profile server add <profile> --server file://./${name}.yaml`,
     content: {
       name,
       title: 'Outrigger',
       description: 'Local and remote language models as MCP tools',
-      ...(http
-        ? {
-            type: 'remote',
-            remote: {
-              transport_type: 'streamable-http',
-              url: `${fromContainer(url)}/mcp`,
-              ...(keyed ? { headers: bearer(`\${${keyName}}`) } : {}),
-            },
-          }
-        : { type: 'server', image: 'outrigger-host', command: ['mcp', '--url', fromContainer(url)] }),
+      type: 'remote',
+      remote: {
+        transport_type: 'streamable-http',
+        url: `${fromContainer(url)}/mcp`,
+        ...(keyed ? { headers: bearer(`\${${keyName}}`) } : {}),
+      },
       ...(keyed ? { secrets: [{ name: `${name}.api_key`, env: keyName }] } : {}),
     },
     notes: [
       'The host must be running and listen where containers reach it (server.host, with auth.apiKeys).',
-      ...(http ? [] : ['The image is built with: docker build -f Dockerfile.host -t outrigger-host .']),
     ],
   }),
 } as const satisfies Record<ClientName, (parts: Parts) => Block>;

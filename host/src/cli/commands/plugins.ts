@@ -13,7 +13,7 @@ export function listPlugins(session: Session): Promise<number> {
     if (out.json) {
       out.value(plugins);
     } else if (plugins.length === 0) {
-      out.line('No plugins. docs/config.md shows how to name one.');
+      out.line('No plugins. host/docs/config.md shows how to name one.');
     } else {
       out.table(
         ['PLUGIN', 'VERSION', 'STATE', 'RESTARTS', 'INSTANCE', 'IN FLIGHT', 'SERVED', 'FAILED', ''],

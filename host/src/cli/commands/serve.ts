@@ -31,7 +31,8 @@ export async function serve(session: Session, options: Readonly<Record<string, u
   const host = await createHost(config, { env: around.env, origin: { loaded, load } });
   // The outcome is in the log, in the events and on the terminal.
   const signals = stopSignals(() => void host.reload?.('SIGHUP').catch(() => undefined));
-  const sink = onTerminal ? around.stdout : around.stderr;
+  // What people read goes to standard output; standard error carries the log and nothing else.
+  const sink = around.stdout;
   const say = (text: string) => {
     if (!out.quiet) sink.write(`${text}\n`);
   };
@@ -49,7 +50,7 @@ export async function serve(session: Session, options: Readonly<Record<string, u
       `(${file === undefined ? 'no configuration file, defaults' : file})`,
   );
   if (Object.values(config.plugins).every(({ enabled }) => !enabled)) {
-    say('No plugin is configured, so there are no models. docs/config.md shows how to name one.');
+    say('No plugin is configured, so there are no models. host/docs/config.md shows how to name one.');
   }
   const leaving = new AbortController();
   const hints = suggest(session, host, config.auth.apiKeys[0], leaving.signal, sink, say);
