@@ -36,8 +36,10 @@ export class OpenCall {
       log: requestId === '' ? log : log.child({ requestId }),
     };
     work.enter(this);
-    // grpc-js emits this after normal completion too; by then the call is closed and abort does nothing.
-    const cancelled = (): void => this.abort(departure(deadline));
+    // grpc-js emits this after normal completion too; by then the call is closed and there is nothing to say.
+    const cancelled = (): void => {
+      if (!this.#closed) this.abort(departure(deadline));
+    };
     call.once('cancelled', cancelled);
     if (call.cancelled) queueMicrotask(cancelled);
   }

@@ -92,6 +92,11 @@ export class PluginRegistry {
     return () => this.removed.delete(listener);
   }
 
+  /** A lease at once, or undefined: nothing is waited for. */
+  tryLease(name: string): Lease | undefined {
+    return this.slots.get(name)?.tryLease();
+  }
+
   /** Leases an instance of a plugin; waits a bounded time while it starts. */
   lease(name: string, signal: AbortSignal): Promise<Lease> | Lease {
     const slot = this.slots.get(name);

@@ -147,7 +147,8 @@ export class Router extends ModelOperations implements Inference {
     const pinned = name.split('/')[0]?.includes('@') === true;
     return pinned
       ? registry.leaseVersion(entry.plugin, entry.pluginVersion, context.signal)
-      : registry.lease(entry.plugin, context.signal);
+      : // The signal is made when it is asked for, which most requests never need.
+        (registry.tryLease(entry.plugin) ?? registry.lease(entry.plugin, context.signal));
   }
 
   /** The request as this instance gets it, and what it leaves out. */
