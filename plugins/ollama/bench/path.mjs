@@ -4,7 +4,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runtime } from '../../../scripts/runtimes/locate.mjs';
 
@@ -14,8 +14,9 @@ const flag = (name, fallback) => {
   return at < 0 ? fallback : process.argv[at + 1];
 };
 const seconds = Number(flag('seconds', 3));
+const callerCounts = String(flag('callers', '1,16,64')).split(',').map(Number);
 const rounds = Number(flag('rounds', 3));
-const node = flag('node', process.execPath);
+const node = resolve(flag('node', process.execPath));
 const folder = mkdtempSync(join(tmpdir(), 'bench-'));
 const children = [];
 
@@ -132,6 +133,7 @@ async function hostTarget(upstreamPort) {
   const url = await says(host, /runs on (http:\S+)/);
   const startMs = performance.now() - startedAt;
   for (;;) {
+    if (performance.now() - startedAt > 30_000) throw new Error('the plugin does not come up');
     const { data } = await (await fetch(`${url}/v1/models`)).json();
     const { plugins } = await (await fetch(`${url}/mcp/v1/plugins`)).json();
     if (data.length > 0 && plugins[0].instances.length > 0)
@@ -182,7 +184,7 @@ try {
   for (const target of targets) for (const kind of ['whole', 'stream']) await load(target, 64, kind);
   const rows = [];
   for (const kind of ['whole', 'stream']) {
-    for (const callers of [1, 16, 64]) {
+    for (const callers of callerCounts) {
       const figures = new Map(targets.map(({ name }) => [name, []]));
       for (let turn = 0; turn < rounds; turn += 1) {
         for (const target of targets) {
