@@ -31,7 +31,7 @@ export default tseslint.config(
   {
     // Tests read answers from outside, which have no type here.
     basePath: root,
-    files: ['**/test/**/*.ts', '**/*.test.ts'],
+    files: ['**/test/**/*.ts', '**/*.test.ts', 'scripts/testing/**/*.ts'],
     rules: Object.fromEntries(
       [
         'no-explicit-any',

@@ -91,6 +91,8 @@ describe('kill -9 of a plugin', () => {
       ask(room as EngineRoom, 'b/oracle', `${seed} 20 50`),
     );
     await until(() => victim?.inFlight === 1, 'the stream runs');
+    // A whole answer of three pieces after it: the stream has begun, and is not merely leased.
+    expect((await ask(room, 'a/oracle', '1 3 50')).error).toBeUndefined();
     process.kill(-(victim?.pid ?? 0), 'SIGKILL');
     const killedAt = performance.now();
     const { error } = await own;

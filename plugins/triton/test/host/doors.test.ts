@@ -7,7 +7,7 @@ import {
   openaiStream,
   rest,
   type DoorAnswer,
-} from '../../../llama-cpp/test/host/doors.js';
+} from '../../../../scripts/testing/door-answers.js';
 import { Gateway, say, type Body } from './gateway.js';
 import { LiveStream, streamDoors } from './live-stream.js';
 

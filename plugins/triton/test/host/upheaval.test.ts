@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
 import { until } from '../../../../scripts/testing/host-process.mjs';
 import { describeWith } from '../../../../scripts/testing/with-runtime.mjs';
-import { openai } from '../../../llama-cpp/test/host/doors.js';
+import { openai } from '../../../../scripts/testing/door-answers.js';
 import { Gateway, say } from './gateway.js';
 import { LiveStream, streamDoors, type StreamDoor } from './live-stream.js';
 

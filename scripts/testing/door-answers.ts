@@ -1,4 +1,4 @@
-import type { HostProcess } from '../../../../scripts/testing/host-process.mjs';
+import type { HostProcess } from './host-process.mjs';
 
 /** What a door said, in one form for all doors. */
 export interface DoorAnswer {
