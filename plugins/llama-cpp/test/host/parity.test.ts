@@ -1,7 +1,15 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { startHost, type HostProcess } from '../../../../scripts/testing/host-process.mjs';
 import { describeWith } from '../../../../scripts/testing/with-runtime.mjs';
-import { callTool, mcp, openai, openaiStream, rest, type Body, type DoorAnswer } from '../../../../scripts/testing/door-answers.js';
+import {
+  callTool,
+  mcp,
+  openai,
+  openaiStream,
+  rest,
+  type Body,
+  type DoorAnswer,
+} from '../../../../scripts/testing/door-answers.js';
 
 const hello = [{ role: 'user', content: 'Hello' }];
 const sentence =
