@@ -2,6 +2,7 @@
 export default {
   rootDir: '..',
   testEnvironment: 'node',
+  setupFilesAfterEnv: ['<rootDir>/.config/jest.retry.mjs'],
   testMatch: [
     '<rootDir>/**/src/**/*.test.ts',
     '<rootDir>/**/test/**/*.test.ts',
