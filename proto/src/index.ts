@@ -92,6 +92,14 @@ export {
   Weights,
 } from './gen/outrigger/plugin/v1/models.js';
 export {
+  CallAnswer,
+  CallEnd,
+  CallStep,
+  CarryRequest,
+  CarryResponse,
+  MultiplexDefinition,
+} from './gen/outrigger/plugin/v1/multiplex.js';
+export {
   GetMetricsRequest,
   GetMetricsResponse,
   Sample,

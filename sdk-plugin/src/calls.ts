@@ -1,7 +1,7 @@
-import type { ServerUnaryCall, ServerWritableStream, UntypedHandleCall, sendUnaryData } from '@grpc/grpc-js';
 import type { Method, RequestContext } from '@outrigger/proto';
+import type { Caller, Handler } from './caller.js';
 import type { Log } from './log.js';
-import { OpenCall, type ServerSurface } from './open-call.js';
+import { OpenCall } from './open-call.js';
 import type { CallContext } from './plugin.js';
 import { PluginError } from './plugin-error.js';
 import { plainFraming, pump, type Framing } from './pump.js';
@@ -27,7 +27,7 @@ export interface CallHost {
   readonly configured: boolean;
 }
 
-/** Wraps handlers for grpc-js. All bytes and all errors pass through here. */
+/** Makes handlers of a plugin's functions. All bytes and all errors pass through here. */
 export class Calls {
   readonly #host: CallHost;
 
@@ -40,29 +40,11 @@ export class Calls {
     method: Method<Request, Response>,
     rules: CallRules<Request>,
     run: (request: Request, context: CallContext) => Promise<Response>,
-  ): UntypedHandleCall {
-    return (call: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>) => {
-      let open: OpenCall | undefined;
-      let answered = false;
-      const fail = (error: unknown): void => {
-        this.#note(error, open, method.path);
-        if (answered) return;
-        answered = true;
-        callback(statusOf(error, open));
-      };
-      const answer = async (): Promise<void> => {
-        const request = decode(method, call.request);
-        open = this.#open(call, rules, request);
-        open.onAbort(fail);
-        const response = method.response.encode(await run(request, open.context));
-        if (answered) return;
-        answered = true;
-        callback(null, response);
-      };
-      void answer()
-        .catch(fail)
-        .finally(() => open?.close());
-    };
+  ): Handler {
+    return this.#handler(method, rules, false, async (caller, open, request, isAnswered) => {
+      const response = method.response.encode(await run(request, open.context));
+      if (!isAnswered()) caller.write(response);
+    });
   }
 
   /** A server-streaming method; without framing every item is a message. */
@@ -72,33 +54,46 @@ export class Calls {
     run: (request: Request, context: CallContext) => AsyncIterable<Item>,
     framing: (request: Request, encode: (message: Response) => Buffer) => Framing<Item> = (_, encode) =>
       plainFraming(encode as (item: unknown) => Buffer),
-  ): UntypedHandleCall {
-    return (call: ServerWritableStream<Buffer, Buffer>) => {
+  ): Handler {
+    const encode = (message: Response): Buffer => method.response.encode(message);
+    return this.#handler(method, rules, true, (caller, open, request) =>
+      pump(caller, open, run(request, open.context), framing(request, encode)),
+    );
+  }
+
+  /** The one way of a call: open, answered once, closed when its work has really ended. */
+  #handler<Request>(
+    method: Method<Request, unknown>,
+    rules: CallRules<Request>,
+    streams: boolean,
+    answer: (caller: Caller, open: OpenCall, request: Request, isAnswered: () => boolean) => Promise<void>,
+  ): Handler {
+    const handle = (bytes: Buffer, caller: Caller): void => {
       let open: OpenCall | undefined;
       let answered = false;
       const fail = (error: unknown): void => {
         this.#note(error, open, method.path);
         if (answered) return;
         answered = true;
-        call.emit('error', statusOf(error, open));
+        caller.fail(statusOf(error, open));
       };
-      const answer = async (): Promise<void> => {
-        const request = decode(method, call.request);
-        open = this.#open(call, rules, request);
+      const work = async (): Promise<void> => {
+        const request = decode(method, bytes);
+        open = this.#open(caller, rules, request);
         open.onAbort(fail);
-        const encode = (message: Response): Buffer => method.response.encode(message);
-        await pump(call, open, run(request, open.context), framing(request, encode));
-        if (open.aborted) return;
+        await answer(caller, open, request, () => answered);
+        if (answered || open.aborted) return;
         answered = true;
-        call.end();
+        caller.end();
       };
-      void answer()
+      void work()
         .catch(fail)
         .finally(() => open?.close());
     };
+    return { streams, handle };
   }
 
-  #open<Request>(call: ServerSurface, rules: CallRules<Request>, request: Request): OpenCall {
+  #open<Request>(caller: Caller, rules: CallRules<Request>, request: Request): OpenCall {
     const { instanceId, work, log, configured } = this.#host;
     const context = rules.context?.(request);
     const meant = context?.instanceId ?? '';
@@ -114,8 +109,8 @@ export class Calls {
     if (rules.configured === true && !configured) {
       throw new PluginError('STARTING', 'the plugin is not configured yet: call Lifecycle.Configure first');
     }
-    const requestId = context?.requestId ?? call.metadata.get('x-request-id')[0]?.toString() ?? '';
-    return new OpenCall(call, work, log, rules.work === true, requestId);
+    const requestId = context?.requestId ?? caller.requestId;
+    return new OpenCall(caller, work, log, rules.work === true, requestId);
   }
 
   #note(error: unknown, open: OpenCall | undefined, path: string): void {

@@ -7,6 +7,7 @@ import type {
 } from '@grpc/grpc-js';
 import { HealthDefinition, HealthCheckResponse_ServingStatus, methodsOf } from '@outrigger/proto';
 import { HealthImplementation, type ServingStatus } from 'grpc-health-check';
+import { StreamCaller } from './grpc-caller.js';
 import { grpcServiceOf } from './grpc-service.js';
 import type { PluginInstance } from './instance.js';
 import { OpenCall } from './open-call.js';
@@ -71,7 +72,7 @@ export function addHealth(server: Server, instance: PluginInstance, services: re
       }
     },
     watch: (call: ServerWritableStream<Buffer, Buffer>) => {
-      const open = new OpenCall(call, instance.work, instance.log, false, '');
+      const open = new OpenCall(new StreamCaller(call), instance.work, instance.log, false, '');
       try {
         const request = methods.watch.request.decode(call.request);
         watch({

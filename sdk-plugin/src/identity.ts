@@ -1,4 +1,3 @@
-import type { UntypedServiceImplementation } from '@grpc/grpc-js';
 import {
   IdentityDefinition,
   Operation,
@@ -7,6 +6,7 @@ import {
   type GetCapabilitiesResponse,
   type Parameter,
 } from '@outrigger/proto';
+import type { Handlers } from './caller.js';
 import type { Calls } from './calls.js';
 import type { PluginInstance } from './instance.js';
 import type { CapabilityDeclaration, ParameterDeclaration, PluginDefinition } from './plugin.js';
@@ -55,11 +55,7 @@ export function capabilitiesOf(
 }
 
 /** Identity: who the plugin is and what it can do. */
-export function identityService(
-  instance: PluginInstance,
-  calls: Calls,
-  digest: () => string,
-): UntypedServiceImplementation {
+export function identityService(instance: PluginInstance, calls: Calls, digest: () => string): Handlers {
   const methods = methodsOf(IdentityDefinition);
   const { definition } = instance;
   return {

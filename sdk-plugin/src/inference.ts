@@ -1,5 +1,5 @@
-import type { UntypedServiceImplementation } from '@grpc/grpc-js';
 import { InferenceDefinition, methodsOf } from '@outrigger/proto';
+import type { Handlers } from './caller.js';
 import type { Calls } from './calls.js';
 import { generateFraming } from './generate-framing.js';
 import { checkEmbed, checkGenerate } from './request-checks.js';
@@ -7,10 +7,7 @@ import { unsupported, type PluginInstance } from './instance.js';
 import type { CapabilityDeclaration } from './plugin.js';
 
 /** Inference, for plugins that have any of its handlers. */
-export function inferenceService(
-  instance: PluginInstance,
-  calls: Calls,
-): UntypedServiceImplementation | undefined {
+export function inferenceService(instance: PluginInstance, calls: Calls): Handlers | undefined {
   const { definition } = instance;
   if (!definition.generate && !definition.embed && !definition.countTokens) return undefined;
   const methods = methodsOf(InferenceDefinition);

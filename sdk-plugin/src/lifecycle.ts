@@ -1,4 +1,3 @@
-import type { UntypedServiceImplementation } from '@grpc/grpc-js';
 import {
   LifecycleDefinition,
   methodsOf,
@@ -6,6 +5,7 @@ import {
   type ConfigureResponse,
   type DrainResponse,
 } from '@outrigger/proto';
+import type { Handlers } from './caller.js';
 import type { Calls } from './calls.js';
 import { readConfig } from './config-reader.js';
 import type { PluginInstance } from './instance.js';
@@ -79,7 +79,7 @@ async function* drain(instance: PluginInstance, context: CallContext): AsyncGene
 }
 
 /** Lifecycle: configured, draining, gone. */
-export function lifecycleService(instance: PluginInstance, calls: Calls): UntypedServiceImplementation {
+export function lifecycleService(instance: PluginInstance, calls: Calls): Handlers {
   const methods = methodsOf(LifecycleDefinition);
   const configure = configurer(instance);
   return {

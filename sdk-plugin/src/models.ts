@@ -1,4 +1,3 @@
-import type { UntypedServiceImplementation } from '@grpc/grpc-js';
 import {
   ModelState,
   ModelState_Phase,
@@ -8,6 +7,7 @@ import {
   type ListModelsResponse,
   type Model,
 } from '@outrigger/proto';
+import type { Handlers } from './caller.js';
 import type { Calls } from './calls.js';
 import { unsupported, type PluginInstance } from './instance.js';
 import type { CallContext, PluginDefinition } from './plugin.js';
@@ -61,7 +61,7 @@ export function modelsService(
   instance: PluginInstance,
   calls: Calls,
   loads: SharedLoads,
-): UntypedServiceImplementation | undefined {
+): Handlers | undefined {
   const { definition } = instance;
   const handlers = [
     'listModels',

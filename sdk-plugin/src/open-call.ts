@@ -1,15 +1,10 @@
-import type { EventEmitter } from 'node:events';
-import type { Metadata } from '@grpc/grpc-js';
+import type { Caller } from './caller.js';
 import type { Log } from './log.js';
 import type { CallContext } from './plugin.js';
 import type { Work } from './work.js';
 
-/** What all kinds of gRPC server calls have in common. */
-export interface ServerSurface extends EventEmitter {
-  readonly cancelled: boolean;
-  readonly metadata: Metadata;
-  getDeadline(): Date | number;
-}
+/** What a call needs to know of who makes it. */
+type Surface = Pick<Caller, 'cancelled' | 'deadline' | 'onCancelled'>;
 
 /** How long work may go on after it was told to stop before it is given up, in milliseconds. */
 const unwindingBound = 5_000;
@@ -25,8 +20,8 @@ export class OpenCall {
   #closed = false;
   #unwinding: NodeJS.Timeout | undefined;
 
-  constructor(call: ServerSurface, work: Work, log: Log, counted: boolean, requestId: string) {
-    const deadline = Number(call.getDeadline());
+  constructor(caller: Surface, work: Work, log: Log, counted: boolean, requestId: string) {
+    const { deadline } = caller;
     this.#work = work;
     this.counted = counted;
     this.context = {
@@ -36,12 +31,12 @@ export class OpenCall {
       log: requestId === '' ? log : log.child({ requestId }),
     };
     work.enter(this);
-    // grpc-js emits this after normal completion too; by then the call is closed and there is nothing to say.
+    // This may come after the end too; by then the call is closed and there is nothing to say.
     const cancelled = (): void => {
       if (!this.#closed) this.abort(departure(deadline));
     };
-    call.once('cancelled', cancelled);
-    if (call.cancelled) queueMicrotask(cancelled);
+    caller.onCancelled(cancelled);
+    if (caller.cancelled) queueMicrotask(cancelled);
   }
 
   get aborted(): boolean {

@@ -1,5 +1,5 @@
-import type { UntypedServiceImplementation } from '@grpc/grpc-js';
 import { methodsOf, type Method } from '@outrigger/proto';
+import type { Handler, Handlers } from './caller.js';
 import type { Calls } from './calls.js';
 import type { AnyPluginService, CallContext } from './plugin.js';
 
@@ -7,10 +7,10 @@ type Unary = (request: unknown, context: CallContext) => Promise<unknown>;
 type Streaming = (request: unknown, context: CallContext) => AsyncIterable<unknown>;
 
 /** A service of the plugin's own: its calls are work like inference. */
-export function ownService(service: AnyPluginService, calls: Calls): UntypedServiceImplementation {
+export function ownService(service: AnyPluginService, calls: Calls): Handlers {
   const rules = { work: true, configured: true } as const;
   const methods: Record<string, Method<unknown, unknown>> = methodsOf(service.definition);
-  const implementation: UntypedServiceImplementation = {};
+  const implementation: Record<string, Handler> = {};
   for (const [key, method] of Object.entries(methods)) {
     const handler = (service.handlers as Readonly<Record<string, unknown>>)[key];
     if (method.requestStream) {

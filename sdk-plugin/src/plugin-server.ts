@@ -10,8 +10,10 @@ import {
   contractDescriptorSet,
   type ServiceDefinition,
 } from '@outrigger/proto';
+import type { Handler, Handlers } from './caller.js';
 import { Calls } from './calls.js';
 import { EndpointError, addressOf, clearStaleSocket, isLocal, type Endpoint } from './endpoint.js';
+import { grpcImplementation } from './grpc-caller.js';
 import { grpcServiceOf } from './grpc-service.js';
 import { addHealth, type Health } from './health.js';
 import { identityService } from './identity.js';
@@ -19,6 +21,7 @@ import { inferenceService } from './inference.js';
 import type { PluginInstance } from './instance.js';
 import { lifecycleService } from './lifecycle.js';
 import { modelsService } from './models.js';
+import { addMultiplex } from './multiplex.js';
 import { ownService } from './own-services.js';
 import { PluginError } from './plugin-error.js';
 import { addReflection } from './reflection.js';
@@ -61,7 +64,7 @@ export class PluginServer {
       'grpc.enable_channelz': 0,
     });
     const calls = new Calls(instance);
-    const services: [ServiceDefinition, ReturnType<typeof inferenceService>][] = [
+    const services: [ServiceDefinition, Handlers | undefined][] = [
       [IdentityDefinition, identityService(instance, calls, () => this.#digest())],
       [LifecycleDefinition, lifecycleService(instance, calls)],
       [ModelsDefinition, modelsService(instance, calls, this.#loads)],
@@ -71,14 +74,20 @@ export class PluginServer {
     for (const service of instance.definition.services ?? []) {
       services.push([service.definition, ownService(service, calls)]);
     }
+    const carried = new Map<string, Handler>();
     for (const [definition, handlers] of services) {
       if (handlers === undefined) continue;
       if (instance.served.includes(definition.fullName)) {
         throw new TypeError(`service ${definition.fullName} is defined twice`);
       }
-      this.#server.addService(grpcServiceOf(definition), handlers);
+      this.#server.addService(grpcServiceOf(definition), grpcImplementation(handlers));
       instance.served.push(definition.fullName);
+      for (const [key, handler] of Object.entries(handlers)) {
+        const method = definition.methods[key];
+        if (method !== undefined) carried.set(`/${definition.fullName}/${method.name}`, handler);
+      }
     }
+    addMultiplex(this.#server, instance, carried);
     this.#health = addHealth(this.#server, instance, [...instance.served]);
     addReflection(this.#server, instance, () => this.#descriptorSets());
     let serving = true;

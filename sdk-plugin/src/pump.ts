@@ -1,4 +1,4 @@
-import type { ServerWritableStream } from '@grpc/grpc-js';
+import type { Caller } from './caller.js';
 import type { OpenCall } from './open-call.js';
 
 /** Turns a handler's items into messages of a stream. */
@@ -35,7 +35,7 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
  * and cleaned up; its error aborts the call.
  */
 export async function pump<Item>(
-  call: ServerWritableStream<Buffer, Buffer>,
+  caller: Caller,
   open: OpenCall,
   items: AsyncIterable<Item>,
   framing: Framing<Item>,
@@ -53,7 +53,7 @@ export async function pump<Item>(
       while (!open.aborted) {
         const message = framing.take();
         if (message === undefined) break;
-        if (!call.write(message)) reader.blocked = true;
+        if (!caller.write(message)) reader.blocked = true;
       }
     } catch (error) {
       open.context.log.error('an answer could not be encoded', { error });
@@ -62,7 +62,7 @@ export async function pump<Item>(
   };
 
   let unwound: Promise<unknown> = Promise.resolve();
-  call.on('drain', unblock);
+  caller.onDrain(unblock);
   open.onAbort(() => {
     unblock();
     // A generator that waits hears of it through the signal and runs its `finally` when its wait ends.
@@ -92,7 +92,7 @@ export async function pump<Item>(
     flush();
     open.abort(error instanceof Error ? error : new Error(String(error)));
   } finally {
-    call.removeListener('drain', unblock);
+    caller.onDrain(undefined);
   }
   // The slot is free when the handler has cleaned up, not before.
   await unwound;

@@ -8,6 +8,7 @@ import {
   type ServerReflectionResponse,
 } from '@outrigger/proto';
 import { DescriptorIndex } from './descriptor-index.js';
+import { StreamCaller } from './grpc-caller.js';
 import { grpcServiceOf } from './grpc-service.js';
 import type { PluginInstance } from './instance.js';
 import { OpenCall } from './open-call.js';
@@ -74,7 +75,7 @@ export function addReflection(
   const { serverReflectionInfo: method } = methodsOf(ServerReflectionDefinition);
 
   const serve = (call: ServerDuplexStream<Buffer, Buffer>): void => {
-    const open = new OpenCall(call, instance.work, instance.log, false, '');
+    const open = new OpenCall(new StreamCaller(call), instance.work, instance.log, false, '');
     open.onAbort((reason) => {
       call.emit('error', statusOf(reason, open));
       open.close();

@@ -1,13 +1,10 @@
-import type { UntypedServiceImplementation } from '@grpc/grpc-js';
 import { TelemetryDefinition, methodsOf } from '@outrigger/proto';
+import type { Handlers } from './caller.js';
 import type { Calls } from './calls.js';
 import type { PluginInstance } from './instance.js';
 
 /** Telemetry, for plugins that measure. The count in flight is the SDK's own where the plugin leaves it out. */
-export function telemetryService(
-  instance: PluginInstance,
-  calls: Calls,
-): UntypedServiceImplementation | undefined {
+export function telemetryService(instance: PluginInstance, calls: Calls): Handlers | undefined {
   const { definition } = instance;
   if (!definition.metrics) return undefined;
   return {

@@ -1,7 +1,6 @@
 import { createRequire } from 'node:module';
 import type * as Grpc from '@grpc/grpc-js';
-import { ErrorInfo, RpcStatus, errorDomain } from '@outrigger/proto';
-import type { CallSink, CallStatus, PluginTransport, TransportCall } from './transport.js';
+import { drainedCall, type CallSink, type PluginTransport, type TransportCall } from './transport.js';
 
 const require = createRequire(import.meta.url);
 let library: typeof Grpc | undefined;
@@ -25,7 +24,7 @@ export interface GrpcTransportOptions {
   readonly address: string;
   readonly tls?: TransportTls;
   /** Largest message taken from the plugin, in bytes. */
-  readonly maxMessageBytes?: number;
+  readonly maxMessageBytes: number;
   /** Connections side by side: several spread the load over HTTP/2 sessions. */
   readonly channels?: number;
 }
@@ -54,11 +53,19 @@ export function createGrpcTransport(options: GrpcTransportOptions): PluginTransp
     for (const call of calls) call.cut(message);
     return calls.length > 0;
   };
+  const begin = (path: string, deadline: number | undefined, sink: CallSink): OpenCall => {
+    next = (next + 1) % channels.length;
+    return new OpenCall(channels[next] as Grpc.Channel, path, deadline, sink, open);
+  };
   return {
-    call: (path, deadline, sink) => {
-      next = (next + 1) % channels.length;
-      return new OpenCall(channels[next] as Grpc.Channel, path, deadline, sink, open);
+    call: begin,
+    invoke: (path, request, deadline, sink) => {
+      const call = begin(path, deadline, sink);
+      call.send(request);
+      call.halfClose();
+      return call;
     },
+    multiplex: () => undefined,
     cut,
     connect: async (signal) => {
       await Promise.all(channels.map((channel) => ready(channel, signal)));
@@ -80,7 +87,7 @@ function openChannel(options: GrpcTransportOptions): Grpc.Channel {
       ? grpc().credentials.createInsecure()
       : grpc().credentials.createSsl(tls.ca ?? null, tls.key ?? null, tls.cert ?? null);
   return new (grpc().Channel)(options.address, credentials, {
-    'grpc.max_receive_message_length': options.maxMessageBytes ?? 32 * 1024 * 1024,
+    'grpc.max_receive_message_length': options.maxMessageBytes,
     'grpc.max_send_message_length': -1,
     'grpc.use_local_subchannel_pool': 1,
     'grpc.enable_channelz': 0,
@@ -113,8 +120,8 @@ class OpenCall implements TransportCall {
     this.raw.start(new (grpc().Metadata)(), this);
   }
 
-  send(message: Buffer): void {
-    this.raw.sendMessageWithContext({}, message);
+  send(message: Buffer, sent?: () => void): void {
+    this.raw.sendMessageWithContext(sent === undefined ? {} : { callback: sent }, message);
   }
 
   halfClose(): void {
@@ -146,7 +153,7 @@ class OpenCall implements TransportCall {
   onReceiveStatus(status: { code: number; details: string; metadata: Grpc.Metadata }): void {
     this.open.delete(this);
     if (status.code === 0) this.sink.end({ code: 0, message: '', details: undefined });
-    else if (this.why !== undefined) this.sink.end(drained(this.why));
+    else if (this.why !== undefined) this.sink.end(drainedCall(this.why));
     else {
       const details = status.metadata.get(detailsKey)[0];
       this.sink.end({
@@ -156,14 +163,6 @@ class OpenCall implements TransportCall {
       });
     }
   }
-}
-
-function drained(message: string): CallStatus {
-  const code = grpc().status.UNAVAILABLE;
-  const info = ErrorInfo.encode(ErrorInfo.create({ reason: 'DRAINING', domain: errorDomain })).finish();
-  const any = { typeUrl: 'type.googleapis.com/google.rpc.ErrorInfo', value: Buffer.from(info) };
-  const details = RpcStatus.encode(RpcStatus.create({ code, message, details: [any] })).finish();
-  return { code, message, details: Buffer.from(details) };
 }
 
 /** Polls nothing: waits for the channel's own state changes until it is READY. */

@@ -1,4 +1,8 @@
-import type { GetCapabilitiesResponse, GetPluginInfoResponse } from '@outrigger/proto';
+import {
+  MultiplexDefinition,
+  type GetCapabilitiesResponse,
+  type GetPluginInfoResponse,
+} from '@outrigger/proto';
 import { leasable, nextState, type InstanceEvent, type InstanceState } from './instance-state.js';
 import { readParameters, type ParameterSet } from './parameter-set.js';
 import type { ReflectedMethod } from '../reflection/reflected-method.js';
@@ -108,6 +112,7 @@ export class PluginInstance {
   accept(manifest: PluginManifest): void {
     this.manifest = manifest;
     this.parameters = readParameters(manifest.capabilities);
+    if (manifest.services.includes(MultiplexDefinition.fullName)) this.transport.multiplex();
   }
 
   /** A call found the connection broken: from now on no request gets this instance. */

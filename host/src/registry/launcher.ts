@@ -1,13 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GatewayError } from '../errors/gateway-error.js';
 import type { Logger } from '../telemetry/logger.js';
-import { createGrpcTransport } from './grpc-transport.js';
+import { openTransport } from './open-transport.js';
 import { negotiate } from './handshake.js';
 import { PluginInstance, type InstanceChange } from './instance.js';
 import { contract } from './plugin-client.js';
 import { EndpointDirectory, type Endpoint } from './endpoint.js';
 import { PluginProcess, prepareProcesses, type ProcessExit } from './plugin-process.js';
 import type { PluginSource } from './plugin-source.js';
+import type { PluginTransport } from './transport.js';
 
 /** A running instance and what must be put away with it. */
 export interface Launched {
@@ -127,7 +128,7 @@ export class Launcher implements InstanceLauncher {
   }
 
   private attach(source: PluginSource, origin: PluginSource['origin'] & { kind: 'attach' }): Launched {
-    const transport = createGrpcTransport({
+    const transport = openTransport({
       address: origin.address,
       channels: this.options.channels,
       ...(origin.tls === undefined ? {} : { tls: origin.tls }),
@@ -152,7 +153,7 @@ export class Launcher implements InstanceLauncher {
       { plugin: source.name, command: origin.command, cwd: origin.cwd, env },
       log.child({ plugin: source.name }),
     );
-    const transport = createGrpcTransport({ address: endpoint.address, channels });
+    const transport = openTransport({ address: endpoint.address, channels });
     const instance = this.instance(source.name, endpoint.address, transport, child.pid);
     let ending: Promise<string> | undefined;
     return {
@@ -168,12 +169,7 @@ export class Launcher implements InstanceLauncher {
     };
   }
 
-  private instance(
-    name: string,
-    address: string,
-    transport: ReturnType<typeof createGrpcTransport>,
-    pid?: number,
-  ): PluginInstance {
+  private instance(name: string, address: string, transport: PluginTransport, pid?: number): PluginInstance {
     return new PluginInstance(name, address, transport, this.options.onChange, this.options.now(), pid);
   }
 

@@ -104,7 +104,7 @@ export class PluginClient {
     }
   }
 
-  /** Begins a call and sends its one request; the caller reads and listens itself. */
+  /** Begins a call with its one request; the caller reads and listens itself. */
   begin<Request, Response>(
     method: Method<Request, Response>,
     request: Request,
@@ -113,15 +113,14 @@ export class PluginClient {
   ): TransportCall {
     const { signal, timeoutMs } = bounds;
     const deadline = timeoutMs === undefined ? undefined : Date.now() + timeoutMs;
-    if (signal === undefined) {
-      return this.send(this.transport.call(method.path, deadline, sink), method, request);
-    }
+    const bytes = method.request.encode(request);
+    if (signal === undefined) return this.transport.invoke(method.path, bytes, deadline, sink);
     const onAbort = (): void => {
       call.cancel();
     };
-    const call = this.transport.call(method.path, deadline, {
-      message: (bytes) => {
-        sink.message(bytes);
+    const call = this.transport.invoke(method.path, bytes, deadline, {
+      message: (answer) => {
+        sink.message(answer);
       },
       end: (status) => {
         signal.removeEventListener('abort', onAbort);
@@ -130,7 +129,7 @@ export class PluginClient {
     });
     if (signal.aborted) call.cancel();
     else signal.addEventListener('abort', onAbort, { once: true });
-    return this.send(call, method, request);
+    return call;
   }
 
   /** What a failed call is to the caller; a local abort stays the caller's own reason. */
@@ -142,16 +141,6 @@ export class PluginClient {
         : new GatewayError('cancelled', 'the request was cancelled', { plugin: this.plugin });
     }
     return pluginFailure(status, this.plugin);
-  }
-
-  private send<Request, Response>(
-    call: TransportCall,
-    method: Method<Request, Response>,
-    request: Request,
-  ): TransportCall {
-    call.send(method.request.encode(request));
-    call.halfClose();
-    return call;
   }
 
   private decode<Request, Response>(method: Method<Request, Response>, bytes: Buffer): Response {

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { GatewayError } from '../errors/gateway-error.js';
 import type { EventLog } from '../telemetry/event-log.js';
 import type { Logger } from '../telemetry/logger.js';
-import { createGrpcTransport } from './grpc-transport.js';
+import { openTransport } from './open-transport.js';
 import { identify } from './handshake.js';
 import type { PluginSource } from './plugin-source.js';
 
@@ -171,7 +171,7 @@ export class PluginDirectory {
     }
     // A socket that nobody listens on is what a dead plugin leaves; no news.
     if (!(await alive(path))) return undefined;
-    const transport = createGrpcTransport({ address });
+    const transport = openTransport({ address });
     const bounds = new AbortController();
     const stop = (): void => {
       bounds.abort(this.closing.signal.reason);

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SwapMode } from '@outrigger/proto';
+import { MultiplexDefinition, SwapMode } from '@outrigger/proto';
 import { GatewayError } from '../errors/gateway-error.js';
 import type { PluginInstance } from './instance.js';
 import type { Launched } from './launcher.js';
@@ -110,7 +110,10 @@ function validate(old: PluginInstance, next: PluginInstance): void {
   if (was.info.instanceId === is.info.instanceId) {
     throw refused(next, 'it is the very instance that is active');
   }
-  const lost = was.services.filter((service) => !is.services.includes(service));
+  const lost = was.services.filter(
+    // Without Multiplex calls travel another way; nothing is lost.
+    (service) => !is.services.includes(service) && service !== MultiplexDefinition.fullName,
+  );
   if (lost.length > 0) throw refused(next, `it no longer serves ${lost.join(', ')}`);
   const gone = was.capabilities.operations.filter(
     (operation) => !is.capabilities.operations.includes(operation),

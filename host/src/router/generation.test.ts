@@ -43,6 +43,10 @@ class Wire implements PluginTransport {
       },
     };
   }
+  invoke(path: string, _request: Buffer, deadline: number | undefined, sink: CallSink) {
+    return this.call(path, deadline, sink);
+  }
+  multiplex = () => undefined;
   connect = () => Promise.resolve();
   connected = () => true;
   cut = () => false;

@@ -53,6 +53,12 @@ export class FakeInstance implements Launched {
   ) {
     const transport: PluginTransport = {
       call: (path, _deadline, sink) => this.call(path, sink),
+      invoke: (path, request, _deadline, sink) => {
+        const call = this.call(path, sink);
+        call.send(request);
+        return call;
+      },
+      multiplex: () => undefined,
       connect: () => Promise.resolve(),
       connected: () => !this.crashed,
       cut: (message) => this.endAll(message),

@@ -1,0 +1,124 @@
+import { MultiplexDefinition, grpcCode, methodsOf, type CallAnswer, type CallStep } from '@outrigger/proto';
+import { CarriedCall, type CallCarrier } from './carried-call.js';
+import {
+  lostCall,
+  unsentCall,
+  type CallSink,
+  type CallStatus,
+  type PluginTransport,
+  type TransportCall,
+} from './transport.js';
+
+const { carry } = methodsOf(MultiplexDefinition);
+
+/** About the most bytes in one message of the stream. */
+const fullBytes = 256 * 1024;
+/** Most calls that the plugin has not ended, given up ones included. */
+const mostCalls = 8192;
+
+/**
+ * One stream to a plugin and the calls on it. What is to be said in the same turn
+ * leaves in one message, and what gathers while that is on its way in the next.
+ */
+export class Carrier implements CallCarrier, CallSink {
+  /** False when it has ended: calls go another way. */
+  open = true;
+  private readonly calls = new Map<number, CarriedCall>();
+  private readonly free: number[] = [];
+  private highest = 0;
+  private steps: CallStep[] = [];
+  private scheduled = false;
+  private sending = false;
+  private readonly stream: TransportCall;
+
+  constructor(
+    transport: PluginTransport,
+    readonly maxMessageBytes: number,
+  ) {
+    this.stream = transport.call(carry.path, undefined, this);
+    this.stream.read();
+  }
+
+  /** Calls that have not ended here. */
+  get running(): readonly CarriedCall[] {
+    return [...this.calls.values()].filter((call) => !call.isOver);
+  }
+
+  /** A new call; undefined when no more can be taken. */
+  call(sink: CallSink): CarriedCall | undefined {
+    if (!this.open || this.calls.size >= mostCalls) return undefined;
+    const id = this.free.pop() ?? (this.highest += 1);
+    const call = new CarriedCall(this, id, sink);
+    this.calls.set(id, call);
+    return call;
+  }
+
+  step(step: CallStep): void {
+    if (!this.open) return;
+    this.steps.push(step);
+    if (this.scheduled || this.sending) return;
+    this.scheduled = true;
+    setImmediate(this.flush);
+  }
+
+  message(bytes: Buffer): void {
+    let answers: CallAnswer[];
+    try {
+      ({ answers } = carry.response.decode(bytes));
+    } catch {
+      this.lose({
+        code: grpcCode.INTERNAL,
+        message: 'the plugin answered with bytes that cannot be read',
+        details: undefined,
+      });
+      this.stream.cancel();
+      return;
+    }
+    for (const answer of answers) {
+      const call = this.calls.get(answer.call);
+      if (call === undefined) continue;
+      // A number is free when the plugin has ended the call, not when the host has given it up.
+      if (answer.end !== undefined) {
+        this.calls.delete(answer.call);
+        this.free.push(answer.call);
+      }
+      call.take(answer);
+    }
+    if (this.open) this.stream.read();
+  }
+
+  end(status: CallStatus): void {
+    this.lose(status.code === grpcCode.OK ? lostCall('the plugin closed the stream of the call') : status);
+  }
+
+  private lose(status: CallStatus): void {
+    if (!this.open) return;
+    this.open = false;
+    const unsent = new Set(this.steps.filter(({ step }) => step?.$case === 'begin').map(({ call }) => call));
+    this.steps = [];
+    const calls = [...this.calls.values()];
+    this.calls.clear();
+    for (const call of calls) call.lose(unsent.has(call.id) ? unsentCall : status);
+  }
+
+  private readonly flush = (): void => {
+    this.scheduled = false;
+    if (!this.open || this.sending || this.steps.length === 0) return;
+    let bytes = 0;
+    let count = 0;
+    for (const { step } of this.steps) {
+      count += 1;
+      if (step?.$case === 'begin') bytes += step.value.request.length;
+      if (bytes >= fullBytes) break;
+    }
+    const steps = this.steps.slice(0, count);
+    this.steps = this.steps.slice(count);
+    this.sending = true;
+    this.stream.send(carry.request.encode({ steps }), this.sent);
+  };
+
+  private readonly sent = (): void => {
+    this.sending = false;
+    this.flush();
+  };
+}

@@ -1,0 +1,56 @@
+import { InferenceDefinition } from '@outrigger/proto';
+import { Carrier } from './carrier.js';
+import { drainedCall, type CallSink, type PluginTransport, type TransportCall } from './transport.js';
+
+/** Larger requests travel as calls of their own, so that others need not wait behind them. */
+const largestCarried = 64 * 1024;
+
+const inference = `/${InferenceDefinition.fullName}/`;
+
+/**
+ * Inference over one shared stream, where the plugin serves Multiplex; everything
+ * else, large requests, and all calls to other plugins over calls of their own.
+ */
+export class MultiplexTransport implements PluginTransport {
+  private carrier: Carrier | undefined;
+
+  constructor(
+    private readonly calls: PluginTransport,
+    /** Largest message taken from the plugin, in bytes. */
+    private readonly maxMessageBytes: number,
+  ) {}
+
+  multiplex(): void {
+    this.carrier ??= new Carrier(this.calls, this.maxMessageBytes);
+  }
+
+  call(path: string, deadline: number | undefined, sink: CallSink): TransportCall {
+    return this.calls.call(path, deadline, sink);
+  }
+
+  invoke(path: string, request: Buffer, deadline: number | undefined, sink: CallSink): TransportCall {
+    const carried =
+      request.length <= largestCarried && path.startsWith(inference) ? this.carrier?.call(sink) : undefined;
+    if (carried === undefined) return this.calls.invoke(path, request, deadline, sink);
+    carried.begin(path, request, deadline);
+    return carried;
+  }
+
+  connect(signal: AbortSignal): Promise<void> {
+    return this.calls.connect(signal);
+  }
+
+  connected(): boolean {
+    return this.calls.connected();
+  }
+
+  cut(message: string): boolean {
+    const running = this.carrier?.running ?? [];
+    for (const call of running) call.giveUp(drainedCall(message));
+    return this.calls.cut(message) || running.length > 0;
+  }
+
+  close(): void {
+    this.calls.close();
+  }
+}
