@@ -77,7 +77,7 @@ export class CarriedCall implements TransportCall {
 
   /** Ends it here; the plugin is told to stop. */
   giveUp(status: CallStatus): void {
-    if (this.isEnding) return;
+    if (this.isEnding()) return;
     this.carrier.step({ call: this.id, step: { $case: 'cancel', value: {} } });
     this.last = status;
     this.drop();
@@ -87,9 +87,9 @@ export class CarriedCall implements TransportCall {
 
   /** More of the answer has come. */
   take({ message, more, end }: CallAnswer): void {
-    if (this.isEnding) return;
+    if (this.isEnding()) return;
     if (message !== undefined) this.takeMessage(message, more);
-    if (end === undefined || this.isEnding) return;
+    if (end === undefined || this.isEnding()) return;
     const { code, message: words, details } = end;
     this.last = { code, message: words, details: details.length === 0 ? undefined : details };
     if (!this.delivering) this.deliver();
@@ -104,7 +104,7 @@ export class CarriedCall implements TransportCall {
   }
 
   /** How it ends is known. */
-  private get isEnding(): boolean {
+  private isEnding(): boolean {
     return this.over || this.last !== undefined;
   }
 
