@@ -3,6 +3,7 @@ import type { ConfigOrigin } from './config/config-source.js';
 import type { Config } from './config/schema.js';
 import { adminRoutes } from './doors/admin-routes.js';
 import { configRoutes } from './doors/config-routes.js';
+import { metricsRoutes } from './doors/metrics-routes.js';
 import { dashboardRoutes } from './doors/dashboard/dashboard-routes.js';
 import type { StatsPort } from './doors/dashboard/stats.js';
 import { createHttpDoor, type HttpDoor } from './doors/http-listener.js';
@@ -13,6 +14,7 @@ import type { Logger } from './telemetry/logger.js';
 import { watchTraffic } from './telemetry/traffic.js';
 import { createLogger } from './telemetry/pino-logger.js';
 import type { McpRoom } from './mcp-room.js';
+import { openMetrics } from './metrics-room.js';
 import { hostVersion } from './version.js';
 
 /** What a host is given besides its configuration. */
@@ -64,6 +66,12 @@ export async function createHost(config: Config, deps: HostDeps): Promise<Host> 
         });
   const startedAt = Date.now();
   const uptimeMs = (): number => Date.now() - startedAt;
+  const metrics = openMetrics({
+    room,
+    uptimeMs,
+    inFlight: () => http.inFlight,
+    config: () => reloader?.status(),
+  });
   const mcp = new LazyMcp(room, config, logger, () => live.strictParams);
   const http: HttpDoor = createHttpDoor({
     inference: room.router,
@@ -72,6 +80,7 @@ export async function createHost(config: Config, deps: HostDeps): Promise<Host> 
     version: hostVersion,
     logger,
     gate: (request) => gates.mayCall(request),
+    answers: metrics.answers,
     ...(config.mcp.enabled
       ? { mcp: (request, response) => void mcp.open().then(({ door }) => door.handler(request, response)) }
       : {}),
@@ -102,6 +111,7 @@ export async function createHost(config: Config, deps: HostDeps): Promise<Host> 
             reload: () => reloader.reload('an administrator asked'),
             gate: ({ request }) => gates.mayAdminister(request),
           })),
+      ...metricsRoutes(metrics),
       ...dashboardRoutes({ stats: statsPort(room, uptimeMs) }),
     ],
   });

@@ -114,20 +114,27 @@ export class Reloader {
         ...plugins.refused.map(({ plugin, reason }) => `plugin ${plugin} goes on as it was: ${reason}`),
       ];
       for (const warning of warnings) log.warn({}, warning);
-      this.tell(`configuration ${this.generation} is in force (${why})${summary(plugins)}`, warnings);
+      this.tell(
+        'taken',
+        `configuration ${this.generation} is in force (${why})${summary(plugins)}`,
+        warnings,
+      );
       return { ...this.status(), plugins, warnings };
     } catch (thrown) {
       const lines = problemLines(thrown);
       this.error = lines.join('; ');
       log.error({ file: this.source.file, problems: lines }, 'the configuration was not taken');
-      this.tell(`the configuration was not taken, the old one stays in force (${why}): ${this.error}`);
+      this.tell(
+        'refused',
+        `the configuration was not taken, the old one stays in force (${why}): ${this.error}`,
+      );
       throw new GatewayError('invalid_request', `the configuration was not taken: ${this.error}`);
     }
   }
 
-  private tell(message: string, warnings: readonly string[] = []): void {
+  private tell(outcome: string, message: string, warnings: readonly string[] = []): void {
     const { events, log } = this.options;
-    events.add({ type: 'config', message });
+    events.add({ type: 'config', outcome, message });
     for (const warning of warnings) events.add({ type: 'config', message: warning });
     if (this.error === undefined) log.info({ file: this.source.file }, message);
   }

@@ -7,6 +7,7 @@ export type RuntimeName =
   | 'tritonclient'
   | 'mlserver'
   | 'python-judges'
+  | 'metrics-judge'
   | 'inspector'
   | 'ai-sdk-mcp'
   | 'openai-node'
@@ -16,7 +17,7 @@ export type RuntimeName =
 export interface FoundRuntime {
   /**
    * What to start: the program of llama-server, ollama, ghz, node24, tritonserver, mlserver and chromium; the python of
-   * tritonclient and python-judges; the script for `node` of inspector and portkey. For ai-sdk-mcp and openai-node
+   * tritonclient, python-judges and metrics-judge; the script for `node` of inspector and portkey. For ai-sdk-mcp and openai-node
    * the folder whose node_modules holds the package: `createRequire(join(path, 'package.json'))`.
    */
   readonly path: string;

@@ -117,6 +117,10 @@ export class PluginAdmin {
           type: 'swap',
           plugin: name,
           version: result.to,
+          outcome: 'committed',
+          commitMs: result.commitMs,
+          prepareMs: result.prepareMs,
+          pauseMs: result.pauseMs,
           message: `swapped ${result.from || 'nothing'} for ${result.to}${proof}`,
         });
         return result;
@@ -124,6 +128,7 @@ export class PluginAdmin {
         this.events.add({
           type: 'swap',
           plugin: name,
+          outcome: 'refused',
           message: `swap refused: ${GatewayError.from(thrown).message}`,
         });
         throw thrown;

@@ -4,6 +4,7 @@ import { GatewayError } from '../errors/gateway-error.js';
 import type { Door } from '../request-context.js';
 import type { Inference } from '../router/inference.js';
 import type { Logger } from '../telemetry/logger.js';
+import { AnswerCounts } from '../telemetry/metrics/answer-counts.js';
 import { healthRoutes } from './health-routes.js';
 import { ActiveExchanges } from './http/active-exchanges.js';
 import { Exchange, type ExchangeHost } from './http/exchange.js';
@@ -34,6 +35,8 @@ export interface HttpDoorOptions {
   readonly logger: Logger;
   /** Version of the host. */
   readonly version: string;
+  /** Counts how requests were answered. */
+  readonly answers?: AnswerCounts;
   /** Further routes, for example of administration. */
   readonly routes?: readonly Route[];
 }
@@ -41,6 +44,8 @@ export interface HttpDoorOptions {
 /** The one HTTP listener with all doors behind it. */
 export interface HttpDoor {
   readonly server: Server;
+  /** Requests that are being worked on. */
+  readonly inFlight: number;
   /** Begins to listen. Rejects when the address is taken. */
   listen(): Promise<AddressInfo>;
   /**
@@ -63,6 +68,7 @@ class HttpListener implements HttpDoor, ExchangeHost {
   readonly origins: OriginPolicy;
   readonly logger: Logger;
   readonly active = new ActiveExchanges();
+  readonly answers: AnswerCounts;
   draining = false;
   private readonly routes: readonly Route[];
   private readonly hot: ReadonlyMap<string, Route>;
@@ -74,6 +80,7 @@ class HttpListener implements HttpDoor, ExchangeHost {
   constructor(private readonly options: HttpDoorOptions) {
     this.config = options.config;
     this.logger = options.logger;
+    this.answers = options.answers ?? new AnswerCounts();
     this.origins = new OriginPolicy(options.config);
     const { inference, info, admin, readiness, version } = options;
     const routes = [
@@ -87,6 +94,10 @@ class HttpListener implements HttpDoor, ExchangeHost {
     this.open = new Set(routes.filter((route) => route.open === true).map((route) => route.path));
     this.keyless = new Set(routes.filter((route) => route.keyless === true).map((route) => route.path));
     this.server = this.createServer();
+  }
+
+  get inFlight(): number {
+    return this.active.size;
   }
 
   get strictParams(): boolean {
@@ -230,7 +241,7 @@ class HttpListener implements HttpDoor, ExchangeHost {
 /** In whose words a path is answered, unknown ones included. */
 function doorOf(path: string): Door {
   if (path === '/mcp') return 'mcp';
-  if (path.startsWith('/mcp/') || path === '/openapi.json' || /^\/(livez|readyz|healthz)$/.test(path))
+  if (path.startsWith('/mcp/') || path === '/openapi.json' || /^\/(livez|readyz|healthz|metrics)$/.test(path))
     return 'rest';
   return 'openai';
 }

@@ -24,13 +24,19 @@ export class Accounts {
   constructor(private readonly options: AccountsOptions) {}
 
   /** A generation ended. What was cut counts as a lower bound. */
-  generation(end: GenerationEnd, served: Served, instance: PluginInstance, context: RequestContext): void {
+  generation(
+    operation: 'chat' | 'completion',
+    end: GenerationEnd,
+    served: Served,
+    instance: PluginInstance,
+    context: RequestContext,
+  ): void {
     const { error, usage, pieces, firstAt } = end;
     const cut = error !== undefined;
     const firstTokenMs = firstAt === undefined ? undefined : firstAt - context.receivedAt;
     instance.track.note(faultOfPlugin(error), firstTokenMs);
     this.record(served, context, {
-      operation: 'generate',
+      operation,
       outcome: error === undefined ? 'complete' : outcomeOf[error.kind],
       inputTokens: usage?.inputTokens,
       outputTokens: usage?.outputTokens ?? (cut && pieces > 0 ? pieces : undefined),

@@ -79,7 +79,7 @@ export class Router extends ModelOperations implements Inference {
         }
       },
       ended: (end, served, instance) => {
-        this.accounts.generation(end, served, instance, context);
+        this.accounts.generation(operationOf(call), end, served, instance, context);
       },
     });
     generation.start();
@@ -159,7 +159,7 @@ export class Router extends ModelOperations implements Inference {
     context: RequestContext,
   ): { request: GenerateRequest; served: Served } {
     const { instance } = lease;
-    requireOperation(instance, call.request.prompt === undefined ? 'chat' : 'completion');
+    requireOperation(instance, operationOf(call));
     const { request: asked } = call;
     const request: GenerateRequest = {
       ...asked,
@@ -179,6 +179,10 @@ export class Router extends ModelOperations implements Inference {
     );
     return { request, served: servedBy(entry, instance, ignored) };
   }
+}
+
+function operationOf({ request }: GenerateCall): 'chat' | 'completion' {
+  return request.prompt === undefined ? 'chat' : 'completion';
 }
 
 function servedBy(entry: ModelEntry, instance: PluginInstance, ignoredParams: readonly string[]): Served {

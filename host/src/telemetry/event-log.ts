@@ -14,6 +14,12 @@ export interface HostEvent {
   /** For `instance`: the states on both sides. */
   readonly from?: string;
   readonly to?: string;
+  /** For `swap`: `committed`, `refused`. For `config`: `taken`, `refused`. Absent on the way there. */
+  readonly outcome?: string;
+  /** For a committed `swap`, in milliseconds: the exchange itself, all before it, and without an instance. */
+  readonly commitMs?: number;
+  readonly prepareMs?: number;
+  readonly pauseMs?: number;
 }
 
 const maxEvents = 2000;

@@ -44,7 +44,7 @@ export interface UsageRecord {
   readonly plugin: string;
   readonly pluginVersion: string;
   readonly instanceId: string;
-  readonly operation: 'generate' | 'embed';
+  readonly operation: 'chat' | 'completion' | 'embed';
   readonly door: string;
   readonly outcome: Outcome;
   /** Undefined when unknown; never zero for unknown. */

@@ -8,12 +8,12 @@ import node24 from './node24.mjs';
 import ollama from './ollama.mjs';
 import openaiNode from './openai-node.mjs';
 import portkey from './portkey.mjs';
-import { mlserver, pythonJudges, tritonclient } from './python-parts.mjs';
+import { metricsJudge, mlserver, pythonJudges, tritonclient } from './python-parts.mjs';
 import tritonserver from './tritonserver.mjs';
 
 export const parts = [
   ...[llamaServer, ollama, ghz, node24, tritonserver, mlserver],
-  ...[pythonJudges, tritonclient, inspector, aiSdkMcp, openaiNode, portkey, chromium],
+  ...[pythonJudges, metricsJudge, tritonclient, inspector, aiSdkMcp, openaiNode, portkey, chromium],
 ];
 
 /** The parts of the given names or aliases, all of them for an empty list; an unknown name throws. */

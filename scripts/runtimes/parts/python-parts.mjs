@@ -21,6 +21,14 @@ export const tritonclient = venvPart({
   shown: 'tritonclient',
 });
 
+/** The strictest reader of metrics, judges both formats of /metrics. */
+export const metricsJudge = venvPart({
+  name: 'metrics-judge',
+  about: "Prometheus' own Python client, whose parsers judge /metrics",
+  requirements: ['prometheus-client==0.26.0'],
+  shown: 'prometheus-client',
+});
+
 /** Official Python clients as judges of the OpenAI and the MCP door. */
 export const pythonJudges = venvPart({
   name: 'python-judges',

@@ -74,6 +74,7 @@ const about = {
   mcp: '/mcp',
   rest: '/mcp/v1',
   readiness: '/readyz',
+  metrics: '/metrics',
   dashboard: '/ (Accept: text/html)',
 };
 

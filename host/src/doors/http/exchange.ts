@@ -5,6 +5,7 @@ import { GatewayError } from '../../errors/gateway-error.js';
 import type { Door, RequestContext } from '../../request-context.js';
 import type { Served } from '../../router/inference.js';
 import type { Logger } from '../../telemetry/logger.js';
+import type { AnswerCounts } from '../../telemetry/metrics/answer-counts.js';
 import { openaiError } from '../openai/openai-error.js';
 import { problem } from '../rest/problem.js';
 import { pluginText } from '../shared/remarks.js';
@@ -19,6 +20,7 @@ export interface ExchangeHost {
   readonly logger: Logger;
   readonly strictParams: boolean;
   readonly active: ActiveExchanges;
+  readonly answers: AnswerCounts;
   readonly draining: boolean;
 }
 
@@ -112,6 +114,7 @@ export class Exchange implements RequestContext {
 
   /** Logs an error: faults of ours and of plugins loudly, those of the caller quietly. */
   log(error: GatewayError): void {
+    this.host.answers.failed(this.door, error.kind);
     const fields = {
       requestId: this.requestId,
       door: this.door,
@@ -182,6 +185,7 @@ export class Exchange implements RequestContext {
     this.closed = true;
     this.host.active.delete(this);
     this.onShutdown = undefined;
+    this.host.answers.answered(this.door, this.response.headersSent ? this.response.statusCode : 499);
     if (complete) return;
     this.onLeave?.();
     this.controller?.abort(new GatewayError('cancelled', 'the caller left'));
