@@ -95,7 +95,7 @@ export async function createHost(config: Config, deps: HostDeps): Promise<Host> 
           instanceId: instances[0]?.instanceId ?? '',
         })),
     },
-    admin: { listPlugins: () => Promise.resolve(room.admin.list()) },
+    admin: { listPlugins: () => room.admin.list() },
     readiness: { checks: () => readiness(room) },
     routes: [
       ...adminRoutes({

@@ -93,7 +93,7 @@ it('tell what runs and what waits', async () => {
 });
 
 it('count swaps and measure the exchange, and count crashes', async () => {
-  expect((await post('/mcp/v1/plugins/a/swap', { bakeMs: 0 })).status).toBe(200);
+  expect((await post('/mcp/v1/plugins/a/swap', { bake_ms: 0 })).status).toBe(200);
   const bad = await post('/mcp/v1/plugins/a/swap', { command: [process.execPath, '-e', 'process.exit(3)'] });
   expect(bad.status).toBeGreaterThanOrEqual(400);
   expect(await value('outrigger_plugin_swaps_total', { plugin: 'a', outcome: 'committed' })).toBe(1);

@@ -67,7 +67,7 @@ export function keyDialog(changed) {
 export async function act(verb, name) {
   const result = await post(`/mcp/v1/plugins/${encodeURIComponent(name)}/${verb}`);
   if (verb === 'swap') {
-    return `${name}: swapped ${result.from || 'nothing'} for ${result.to} in ${Math.round(result.prepareMs)} ms`;
+    return `${name}: swapped ${result.from || 'nothing'} for ${result.to} in ${Math.round(result.prepare_ms)} ms`;
   }
   return verb === 'drain' ? `${name}: drained` : `${name}: restarted`;
 }

@@ -54,10 +54,10 @@ function item(event) {
   return node;
 }
 
-function told({ type, message, from, to, instanceId, version }) {
+function told({ type, message, from, to, instance_id: instance, version }) {
   if (type !== 'instance' || to === undefined) return [el('span', 'message', message)];
   const reason = message.startsWith(`${from} to ${to}: `) ? message.slice(`${from} to ${to}: `.length) : '';
-  const who = [shortId(instanceId), version].filter((part) => part !== '').join(' · ');
+  const who = [shortId(instance), version].filter((part) => part !== '').join(' · ');
   return [
     el('span', 'message', `${from} → `, el('b', '', to)),
     ...(reason === '' ? [] : [el('span', 'message', ` ${reason}`)]),

@@ -35,7 +35,10 @@ export function figures(parent) {
     write(tokens.more, `${rate(traffic.tokens_per_second)} per second`);
     line.add(traffic.tokens_per_second);
     const sum = (read) => plugins.reduce((all, plugin) => all + read(plugin), 0);
-    write(flight.value, count(sum((one) => one.instances.reduce((all, { inFlight }) => all + inFlight, 0))));
+    write(
+      flight.value,
+      count(sum((one) => one.instances.reduce((all, { in_flight }) => all + in_flight, 0))),
+    );
     write(flight.more, `${count(sum((one) => one.queued ?? 0))} waiting`);
     write(first.value, time(traffic.first_token_p50_ms));
     write(first.more, `p99 ${time(traffic.first_token_p99_ms)}`);

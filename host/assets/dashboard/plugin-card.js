@@ -94,14 +94,14 @@ export function pluginCard({ name }, act) {
       write(queued, count(plugin.queued ?? 0));
       line.add(traffic?.tokens_per_second ?? 0);
 
-      const most = Math.max(1, ...plugin.instances.map(({ inFlight }) => inFlight));
+      const most = Math.max(1, ...plugin.instances.map(({ in_flight }) => in_flight));
       const items = plugin.instances.map((instance) => ({
         instance,
-        traffic: instanceTraffic(instance.instanceId),
+        traffic: instanceTraffic(instance.instance_id),
         most,
         now,
       }));
-      keep(rows, views, items, ({ instance }) => instance.instanceId, instanceRow);
+      keep(rows, views, items, ({ instance }) => instance.instance_id, instanceRow);
       table.hidden = items.length === 0;
       none.hidden = items.length > 0;
       showTools(toolBox, toolsTitle, tools, plugin.tools);
@@ -109,17 +109,13 @@ export function pluginCard({ name }, act) {
   };
 }
 
-function aboutOf({ displayName, name, version, runtime, origin }) {
-  const parts = [
-    displayName === name ? '' : displayName,
-    version === '' ? '' : `version ${version}`,
-    runtime,
-  ];
+function aboutOf({ display_name: title, name, version, runtime, origin }) {
+  const parts = [title === name ? '' : title, version === '' ? '' : `version ${version}`, runtime];
   parts.push(origin === 'attach' ? 'attached' : 'started by the host');
   return parts.filter((part) => part !== '').join(' · ');
 }
 
-function reasonOf({ state, reason, retryAt }, now) {
+function reasonOf({ state, reason, retry_at: retryAt }, now) {
   const waits = retryAt !== undefined && retryAt !== null && retryAt > now && state !== 'active';
   const retry = waits ? `next attempt in ${duration(retryAt - now + 999)}` : '';
   return [state === 'active' ? '' : reason, retry].filter((part) => part !== '').join(' – ');
@@ -155,21 +151,21 @@ function instanceRow() {
   return {
     node,
     update({ instance, traffic, most, now }) {
-      node.dataset.instance = instance.instanceId;
+      node.dataset.instance = instance.instance_id;
       node.dataset.state = instance.state;
-      write(id, shortId(instance.instanceId));
-      id.title = instance.instanceId;
+      write(id, shortId(instance.instance_id));
+      id.title = instance.instance_id;
       write(version, instance.version || '–');
       write(pill, instance.state);
       pill.dataset.mood = mood(instance.state);
       pill.title = instance.reason;
-      write(number, count(instance.inFlight));
-      fill.style.width = `${(100 * instance.inFlight) / most}%`;
+      write(number, count(instance.in_flight));
+      fill.style.width = `${(100 * instance.in_flight) / most}%`;
       write(served, count(instance.served));
       write(failed, count(instance.failed));
       failed.classList.toggle('some', instance.failed > 0);
       write(tokens, rate(traffic?.tokens_per_second ?? 0));
-      write(first, time(instance.firstTokenP50Ms));
+      write(first, time(instance.first_token_p50_ms));
       write(age, duration(now - instance.since));
     },
   };

@@ -5,28 +5,35 @@ import type { Exchange } from './http/exchange.js';
 import type { Route } from './http/route.js';
 import { SseWriter } from './http/sse-writer.js';
 import type { PluginToolPort } from './plugin-tool-port.js';
+import type { EventStatus, PluginStatus, SwapReport } from './ports.js';
 import { sseEvent } from './rest/sse-event.js';
+import { eventJson } from './shared/event-json.js';
+import { pluginJson, swapJson } from './shared/plugin-json.js';
 import { validate } from './shared/validation.js';
 import { toolAnswer } from './tool-content.js';
 
 /** What administrators may do. All reject with GatewayError. */
 export interface PluginAdminPort {
-  get(name: string): object;
-  swap(name: string, options: z.output<typeof swapSchema>, signal: AbortSignal): Promise<object>;
+  get(name: string): PluginStatus;
+  swap(name: string, options: SwapRequest, signal: AbortSignal): Promise<SwapReport>;
   drain(name: string): Promise<void>;
   restart(name: string, signal: AbortSignal): Promise<void>;
 }
 
-/** Something that happened. */
-export interface EventView {
-  readonly id: number;
-  readonly type: string;
+/** How a swap is to be made. */
+export interface SwapRequest {
+  readonly command: readonly string[] | undefined;
+  readonly address: string | undefined;
+  readonly canaryShare: number | undefined;
+  readonly canaryMs: number | undefined;
+  readonly canaryRequests: number | undefined;
+  readonly bakeMs: number | undefined;
 }
 
 /** What happened, past and to come. */
 export interface EventPort {
-  since(id: number, limit?: number): readonly EventView[];
-  follow(follower: (event: EventView) => void): () => void;
+  since(id: number, limit?: number): readonly EventStatus[];
+  follow(follower: (event: EventStatus) => void): () => void;
 }
 
 /** What the routes work with. */
@@ -51,20 +58,20 @@ export const swapSchema = z.strictObject({
     .optional()
     .describe('Program and arguments of the new instance.'),
   address: z.string().min(1).max(1024).optional().describe('Address of an instance that runs already.'),
-  canaryShare: z
+  canary_share: z
     .number()
     .gt(0)
     .lte(1)
     .optional()
     .describe('Share of the requests that the new one gets before it is committed, 0 to 1.'),
-  canaryMs: milliseconds.optional().describe('Longest time as a canary. Milliseconds.'),
-  canaryRequests: z
+  canary_ms: milliseconds.optional().describe('Longest time as a canary. Milliseconds.'),
+  canary_requests: z
     .int()
     .min(1)
     .max(1_000_000)
     .optional()
     .describe('Requests after which a canary is judged.'),
-  bakeMs: milliseconds
+  bake_ms: milliseconds
     .optional()
     .describe('The old one can come back for this long after the commit. Milliseconds.'),
 });
@@ -80,6 +87,8 @@ export function adminRoutes(ports: AdminRoutePorts): Route[] {
       return handle(exchange, ...rest);
     };
   const door = 'rest';
+  const show = (exchange: Exchange, name: string): void =>
+    exchange.sendJson(200, pluginJson(plugins.get(name)));
   return [
     {
       door,
@@ -103,18 +112,16 @@ export function adminRoutes(ports: AdminRoutePorts): Route[] {
       door,
       method: 'GET',
       path: '/mcp/v1/plugins/:name',
-      handle: (exchange, _body, params) => exchange.sendJson(200, plugins.get(params['name'] ?? '')),
+      handle: (exchange, _body, params) => show(exchange, params['name'] ?? ''),
     },
     {
       door,
       method: 'POST',
       path: '/mcp/v1/plugins/:name/swap',
-      handle: guarded(async (exchange, body, params) =>
-        exchange.sendJson(
-          200,
-          await plugins.swap(params['name'] ?? '', validate(swapSchema, body), exchange.signal),
-        ),
-      ),
+      handle: guarded(async (exchange, body, params) => {
+        const request = swapRequest(validate(swapSchema, body));
+        exchange.sendJson(200, swapJson(await plugins.swap(params['name'] ?? '', request, exchange.signal)));
+      }),
     },
     {
       door,
@@ -122,7 +129,7 @@ export function adminRoutes(ports: AdminRoutePorts): Route[] {
       path: '/mcp/v1/plugins/:name/drain',
       handle: guarded(async (exchange, _body, params) => {
         await plugins.drain(params['name'] ?? '');
-        exchange.sendJson(200, plugins.get(params['name'] ?? ''));
+        show(exchange, params['name'] ?? '');
       }),
     },
     {
@@ -131,7 +138,7 @@ export function adminRoutes(ports: AdminRoutePorts): Route[] {
       path: '/mcp/v1/plugins/:name/restart',
       handle: guarded(async (exchange, _body, params) => {
         await plugins.restart(params['name'] ?? '', exchange.signal);
-        exchange.sendJson(200, plugins.get(params['name'] ?? ''));
+        show(exchange, params['name'] ?? '');
       }),
     },
   ];
@@ -146,7 +153,7 @@ function tellEvents(exchange: Exchange, events: EventPort, query: URLSearchParam
   }
   const stream = query.get('follow') === 'true' || exchange.request.headers.accept === 'text/event-stream';
   if (!stream) {
-    exchange.sendJson(200, { events: events.since(since) });
+    exchange.sendJson(200, { events: events.since(since).map(eventJson) });
     return;
   }
   let last = since;
@@ -157,7 +164,7 @@ function tellEvents(exchange: Exchange, events: EventPort, query: URLSearchParam
     for (const event of events.since(last)) {
       if (held || writer.isEnded) return;
       last = event.id;
-      writer.write(`id: ${event.id}\n${sseEvent(event.type, event)}`);
+      writer.write(`id: ${event.id}\n${sseEvent(event.type, eventJson(event))}`);
     }
   };
   const writer = new SseWriter(exchange, {
@@ -177,6 +184,17 @@ function tellEvents(exchange: Exchange, events: EventPort, query: URLSearchParam
   writer.write(': connected\n\n');
   if (writer.isEnded) stop();
   catchUp();
+}
+
+function swapRequest(body: z.output<typeof swapSchema>): SwapRequest {
+  return {
+    command: body.command,
+    address: body.address,
+    canaryShare: body.canary_share,
+    canaryMs: body.canary_ms,
+    canaryRequests: body.canary_requests,
+    bakeMs: body.bake_ms,
+  };
 }
 
 async function callTool(

@@ -116,10 +116,10 @@ function idOf(event: Event | undefined): number {
 function printer({ out }: Session): (event: Event) => void {
   if (out.json) return (event) => out.jsonLine(event);
   return (event) => {
-    const { at, plugin, version, instanceId, message, to, type } = event;
+    const { at, plugin, version, instance_id: instance, message, to, type } = event;
     const time = typeof at === 'number' ? clock(new Date(at)) : '';
     const name = typeof plugin === 'string' && plugin !== '' ? plugin : 'host';
-    const id = typeof instanceId === 'string' ? instanceId.slice(0, 8) : '';
+    const id = typeof instance === 'string' ? instance.slice(0, 8) : '';
     const which = [version, id].flatMap((part) =>
       typeof part === 'string' && part !== '' ? [` ${part}`] : [],
     );

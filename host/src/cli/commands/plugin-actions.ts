@@ -22,10 +22,10 @@ export function swapPlugin(session: Session, name: string, options: SwapOptions)
   const { canary, canaryMs, canaryRequests, bakeMs } = options;
   const body = {
     ...swapTarget(options.to),
-    ...(canary === undefined ? {} : { canaryShare: canary }),
-    ...(canaryMs === undefined ? {} : { canaryMs }),
-    ...(canaryRequests === undefined ? {} : { canaryRequests }),
-    ...(bakeMs === undefined ? {} : { bakeMs }),
+    ...(canary === undefined ? {} : { canary_share: canary }),
+    ...(canaryMs === undefined ? {} : { canary_ms: canaryMs }),
+    ...(canaryRequests === undefined ? {} : { canary_requests: canaryRequests }),
+    ...(bakeMs === undefined ? {} : { bake_ms: bakeMs }),
   };
   return withRunningHost(session, async (client) => {
     const { out } = session;
@@ -37,9 +37,9 @@ export function swapPlugin(session: Session, name: string, options: SwapOptions)
     const { from: was, to: is } = result;
     out.line(
       `${printable(name)}: ${shown(was) || 'nothing'} was exchanged for ${shown(is)}; ` +
-        `prepared in ${ms(result['prepareMs'])}, exchanged in ${ms(result['commitMs'])}`,
+        `prepared in ${ms(result['prepare_ms'])}, exchanged in ${ms(result['commit_ms'])}`,
     );
-    if (Number(result['pauseMs']) > 0) out.note(`requests waited ${ms(result['pauseMs'])}`);
+    if (Number(result['pause_ms']) > 0) out.note(`requests waited ${ms(result['pause_ms'])}`);
     const verdict = word(result, 'verdict');
     if (verdict !== '') out.note(`as a canary: ${verdict}`);
     return 0;

@@ -46,7 +46,7 @@ export function showPlugin(session: Session, name: string): Promise<number> {
 function rowsOf(plugin: Fields): string[][] {
   const name = word(plugin, 'name');
   const state = word(plugin, 'state');
-  const retryAt = Number(plugin['retryAt'] ?? NaN);
+  const retryAt = Number(plugin['retry_at'] ?? NaN);
   const reasons = [word(plugin, 'reason')];
   if (retryAt > Date.now()) reasons.push(`again in ${Math.ceil((retryAt - Date.now()) / 1000)} s`);
   const queued = Number(plugin['queued'] ?? 0);
@@ -61,8 +61,8 @@ function rowsOf(plugin: Fields): string[][] {
     word(instance, 'version'),
     word(instance, 'state'),
     index === 0 ? word(plugin, 'restarts') : '',
-    word(instance, 'instanceId').slice(0, 8),
-    word(instance, 'inFlight'),
+    word(instance, 'instance_id').slice(0, 8),
+    word(instance, 'in_flight'),
     word(instance, 'served'),
     word(instance, 'failed'),
     index === 0 && told !== '' ? told : word(instance, 'reason'),

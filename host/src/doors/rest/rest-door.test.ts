@@ -224,7 +224,40 @@ it('the host tells about itself', async () => {
     uptime_ms: 12,
     plugins: [{ name: 'demo', version: '1.2.3', state: 'active', instance_id: 'i1' }],
   });
-  expect((await door.send('GET', '/mcp/v1/plugins')).json()).toEqual({ plugins: [{ name: 'demo' }] });
+  expect((await door.send('GET', '/mcp/v1/plugins')).json()).toEqual({
+    plugins: [
+      {
+        name: 'demo',
+        display_name: 'Demo',
+        version: '1.2.3',
+        runtime: 'script',
+        state: 'active',
+        reason: '',
+        origin: 'spawn',
+        restarts: 0,
+        queued: 0,
+        operations: ['chat', 'count_tokens'],
+        services: ['outrigger.plugin.v1.Inference'],
+        tools: [],
+        instances: [
+          {
+            instance_id: 'i1',
+            version: '1.2.3',
+            state: 'active',
+            reason: '',
+            address: 'unix:/run/demo.sock',
+            serving: true,
+            in_flight: 0,
+            served: 3,
+            failed: 1,
+            first_token_p50_ms: 4.5,
+            first_token_p99_ms: 9,
+            since: 1_700_000_000_000,
+          },
+        ],
+      },
+    ],
+  });
 });
 
 it('a warning reaches the caller at once and as a stream', async () => {

@@ -5,6 +5,7 @@ import type { Exchange } from '../http/exchange.js';
 import type { Route } from '../http/route.js';
 import type { AdminPort, InfoPort } from '../ports.js';
 import { begin } from '../shared/begin.js';
+import { pluginJson } from '../shared/plugin-json.js';
 import { embedCall, parseEmbedding } from '../shared/generate-call.js';
 import { requireVectors } from '../shared/vectors.js';
 import { modelRoutes } from './model-routes.js';
@@ -62,7 +63,7 @@ export function restRoutes({ inference, info, admin, version }: RestPorts): Rout
       door,
       method: 'GET',
       path: '/mcp/v1/plugins',
-      handle: async (exchange) => exchange.sendJson(200, { plugins: await admin.listPlugins() }),
+      handle: (exchange) => exchange.sendJson(200, { plugins: admin.listPlugins().map(pluginJson) }),
     },
     ...modelRoutes(inference),
     {

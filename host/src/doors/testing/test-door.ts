@@ -2,6 +2,7 @@ import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import type { Logger } from '../../telemetry/logger.js';
 import { createHttpDoor, type HttpDoor, type HttpDoorOptions } from '../http-listener.js';
 import type { HttpDoorConfig } from '../http/http-door-config.js';
+import type { PluginStatus } from '../ports.js';
 import { ScriptedInference } from './scripted-inference.js';
 
 /** A logger that keeps what it was told. */
@@ -41,6 +42,39 @@ export interface TestDoor {
   post(path: string, body: unknown, headers?: Record<string, string>): Promise<Reply>;
 }
 
+const demoPlugin: PluginStatus = {
+  name: 'demo',
+  displayName: 'Demo',
+  version: '1.2.3',
+  runtime: 'script',
+  state: 'active',
+  reason: '',
+  origin: 'spawn',
+  restarts: 0,
+  retryAt: undefined,
+  queued: 0,
+  operations: ['chat', 'countTokens'],
+  services: ['outrigger.plugin.v1.Inference'],
+  tools: [],
+  instances: [
+    {
+      instanceId: 'i1',
+      version: '1.2.3',
+      state: 'active',
+      reason: '',
+      address: 'unix:/run/demo.sock',
+      pid: undefined,
+      serving: true,
+      inFlight: 0,
+      served: 3,
+      failed: 1,
+      firstTokenP50Ms: 4.5,
+      firstTokenP99Ms: 9,
+      since: 1_700_000_000_000,
+    },
+  ],
+};
+
 /** Opens a door on a free port. */
 export async function openTestDoor(
   config: Partial<HttpDoorConfig> = {},
@@ -64,7 +98,7 @@ export async function openTestDoor(
       uptimeMs: () => 12,
       plugins: () => [{ name: 'demo', version: '1.2.3', state: 'active', instanceId: 'i1' }],
     },
-    admin: { listPlugins: () => Promise.resolve([{ name: 'demo' }]) },
+    admin: { listPlugins: () => [demoPlugin] },
     readiness: { checks: () => [{ name: 'plugins', ok: true }] },
     logger: log,
     version: '0.1.0',

@@ -65,7 +65,7 @@ describeWith('llama-server', 'a real engine behind the host', (runtime) => {
   const busySlots = async (): Promise<number> => {
     const { plugins } = (await (await fetch(`${host.url}/mcp/v1/plugins`)).json()) as any;
     return plugins[0].instances.reduce(
-      (sum: number, one: any) => sum + (one.inFlight as number),
+      (sum: number, one: any) => sum + (one.in_flight as number),
       0,
     ) as number;
   };

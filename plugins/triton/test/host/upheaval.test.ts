@@ -139,7 +139,7 @@ describeWith('tritonserver', 'Triton behind a host, in motion', ({ path }) => {
     const after = await gateway.get('/mcp/v1/plugins/triton');
     expect(after['state']).toBe('active');
     const serving = (view: typeof after) =>
-      view['instances'].find((one: { state: string }) => one.state === 'active').instanceId as string;
+      view['instances'].find((one: { state: string }) => one.state === 'active').instance_id as string;
     expect(serving(after)).not.toBe(serving(before));
   });
 

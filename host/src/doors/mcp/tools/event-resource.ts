@@ -1,3 +1,5 @@
+import type { EventStatus } from '../../ports.js';
+import { eventJson } from '../../shared/event-json.js';
 import type { ResourceModule } from '../tool-catalog.js';
 
 const URI = 'events://recent';
@@ -7,7 +9,7 @@ const limit = 200;
 /** The past of the plugins. */
 export interface RecentEvents {
   /** The newest `limit` events after an id, the oldest first. */
-  since(id: number, limit: number): readonly object[];
+  since(id: number, limit: number): readonly EventStatus[];
 }
 
 /** What happened to plugins lately, as a resource to read. */
@@ -26,18 +28,14 @@ export function eventResource(events: RecentEvents): ResourceModule {
     read: (uri) =>
       Promise.resolve(
         uri === URI
-          ? [{ uri, mimeType, text: JSON.stringify({ events: events.since(0, limit).map(named) }, null, 2) }]
+          ? [
+              {
+                uri,
+                mimeType,
+                text: JSON.stringify({ events: events.since(0, limit).map(eventJson) }, null, 2),
+              },
+            ]
           : undefined,
       ),
   };
-}
-
-/** Names as the other resources write them. */
-function named(event: object): object {
-  return Object.fromEntries(
-    Object.entries(event).map(([key, value]) => [
-      key === 'instanceId' ? 'instance_id' : key,
-      value as unknown,
-    ]),
-  );
 }
