@@ -1,16 +1,17 @@
 import type { JsonValue } from '@bufbuild/protobuf';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { GatewayError } from '../errors/gateway-error.js';
 import type { Exchange } from './http/exchange.js';
 import type { Route } from './http/route.js';
 import { SseWriter } from './http/sse-writer.js';
 import type { PluginToolPort } from './plugin-tool-port.js';
 import type { EventStatus, PluginStatus, SwapReport } from './ports.js';
+import { swapSchema } from './rest/admin-schema.js';
 import { sseEvent } from './rest/sse-event.js';
 import { eventJson } from './shared/event-json.js';
 import { pluginJson, swapJson } from './shared/plugin-json.js';
 import { validate } from './shared/validation.js';
-import { toolAnswer } from './tool-content.js';
+import { toolAnswer, type ToolPart } from './tool-content.js';
 
 /** What administrators may do. All reject with GatewayError. */
 export interface PluginAdminPort {
@@ -46,35 +47,6 @@ export interface AdminRoutePorts {
   /** The reason why a request may not administer, or undefined. */
   readonly gate: (exchange: Exchange) => GatewayError | undefined;
 }
-
-const milliseconds = z.int().min(0).max(86_400_000);
-
-/** Body of a swap. */
-export const swapSchema = z.strictObject({
-  command: z
-    .array(z.string().max(32_768))
-    .min(1)
-    .max(1000)
-    .optional()
-    .describe('Program and arguments of the new instance.'),
-  address: z.string().min(1).max(1024).optional().describe('Address of an instance that runs already.'),
-  canary_share: z
-    .number()
-    .gt(0)
-    .lte(1)
-    .optional()
-    .describe('Share of the requests that the new one gets before it is committed, 0 to 1.'),
-  canary_ms: milliseconds.optional().describe('Longest time as a canary. Milliseconds.'),
-  canary_requests: z
-    .int()
-    .min(1)
-    .max(1_000_000)
-    .optional()
-    .describe('Requests after which a canary is judged.'),
-  bake_ms: milliseconds
-    .optional()
-    .describe('The old one can come back for this long after the commit. Milliseconds.'),
-});
 
 /** Routes of administration, events and plugins' tools. */
 export function adminRoutes(ports: AdminRoutePorts): Route[] {
@@ -218,10 +190,20 @@ async function callTool(
   exchange.sendJson(200, {
     tool: name,
     plugin: tool.plugin,
-    content: parts,
+    content: parts.map(partJson),
     structured: structured ?? null,
     is_error: isError,
   });
+}
+
+/** A part of a tool's answer in the spelling of REST; MCP has one of its own. */
+function partJson(part: ToolPart): object {
+  return part.type === 'resource' ? { ...part, resource: spelt(part.resource) } : spelt(part);
+}
+
+function spelt(part: object): object {
+  const { mimeType, ...rest } = part as { readonly mimeType?: string };
+  return mimeType === undefined ? rest : { ...rest, mime_type: mimeType };
 }
 
 function toolJson(tool: ReturnType<PluginToolPort['list']>[number]): object {

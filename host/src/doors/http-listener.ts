@@ -14,7 +14,7 @@ import { OriginPolicy } from './http/origin-policy.js';
 import { answerBrokenRequest } from './http/broken-request.js';
 import { runRoute } from './http/route-runner.js';
 import type { Route } from './http/route.js';
-import { openApiRoute } from './openapi.js';
+import { openApiRoute } from './openapi/openapi-route.js';
 import { openaiRoutes } from './openai/openai-routes.js';
 import type { AdminPort, InfoPort, ReadinessPort } from './ports.js';
 import { restRoutes } from './rest/rest-routes.js';
@@ -89,7 +89,7 @@ class HttpListener implements HttpDoor, ExchangeHost {
       ...(options.routes ?? []),
       ...restRoutes({ inference, info, admin, version }),
     ];
-    this.routes = [openApiRoute(version), ...routes];
+    this.routes = [openApiRoute(version, () => this.routes, options.mcp !== undefined), ...routes];
     this.hot = new Map(routes.filter((route) => route.hot === true).map((route) => [route.path, route]));
     this.open = new Set(routes.filter((route) => route.open === true).map((route) => route.path));
     this.keyless = new Set(routes.filter((route) => route.keyless === true).map((route) => route.path));
