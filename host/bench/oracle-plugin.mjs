@@ -5,7 +5,15 @@
 // first piece), ORACLE_MODE (exclusive), ORACLE_NO_EMBED, ORACLE_DEAF (ignores SIGTERM and Shutdown).
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Model } from '@outrigger/proto';
-import { definePlugin, finish, PluginError, servePlugin, text, usage } from '@outrigger/sdk-plugin';
+import {
+  definePlugin,
+  finish,
+  modelNotFound,
+  PluginError,
+  servePlugin,
+  text,
+  usage,
+} from '@outrigger/sdk-plugin';
 import { piece } from './oracle.mjs';
 
 const env = process.env;
@@ -36,6 +44,7 @@ await servePlugin(
     stop: () => (env['ORACLE_DEAF'] === undefined ? Promise.resolve() : new Promise(() => undefined)),
     listModels: () => Promise.resolve([Model.create({ id: 'oracle', displayName: greeting })]),
     async *generate(request, { signal }) {
+      if (request.model !== 'oracle') throw modelNotFound(request.model);
       if (request.prompt === 'die') process.exit(7);
       const [seed = 0, pieces = 1, delayMs = 0] = (request.prompt ?? '').split(' ').map(Number);
       if (number('ORACLE_SLOW_MS') > 0) await sleep(number('ORACLE_SLOW_MS'), undefined, { signal });
@@ -48,7 +57,12 @@ await servePlugin(
       yield [finish('stop'), usage({ inputTokens: 3, outputTokens: pieces })];
     },
     ...(env['ORACLE_NO_EMBED'] === undefined
-      ? { embed: (request) => Promise.resolve({ embeddings: request.inputs.map(() => ({ values: [1] })) }) }
+      ? {
+          embed: async (request) => {
+            if (request.model !== 'oracle') throw modelNotFound(request.model);
+            return { embeddings: request.inputs.map(() => ({ values: [1] })) };
+          },
+        }
       : {}),
   }),
 );

@@ -58,6 +58,10 @@ export async function createEngineRoom(
     log,
     now: Date.now,
     channels: 2,
+    onNotice: ({ instance, type, message }) => {
+      const { plugin, instanceId, version } = instance;
+      events.add({ type, plugin, instanceId, version, message });
+    },
     onChange: ({ instance, from, to, reason }) => {
       const { plugin, instanceId, version } = instance;
       const message = reason === '' ? `${from} to ${to}` : `${from} to ${to}: ${reason}`;

@@ -96,6 +96,12 @@ export const pluginSchema = z
     ),
     drainTimeoutMs: milliseconds(30_000, 'Time running requests get when the plugin is replaced or stopped.'),
     restart,
+    smokeChecks: z
+      .enum(['refuse', 'warn', 'off'])
+      .default('refuse')
+      .describe(
+        'What happens to a new instance that fails one of the short checks before it gets requests: `refuse` turns it away where callers would be harmed, `warn` only tells in the events, `off` does not check.',
+      ),
     toolPrefix: z
       .string()
       .regex(/^[A-Za-z0-9_.-]{0,64}$/, 'at most 64 letters, digits, `_`, `.` or `-`')

@@ -38,6 +38,7 @@ function sourceOf(
     restart: plugin.restart,
     maxInFlight: plugin.limits.maxInFlight,
     memoryBytes: plugin.limits.memoryBytes,
+    smokeChecks: plugin.smokeChecks,
     watch: watched(plugin),
   };
 }

@@ -56,7 +56,7 @@ export async function negotiate(
   if (info.instanceId === '' || info.buildVersion === '') {
     throw new GatewayError(
       'plugin_unavailable',
-      `plugin ${info.name} announces no ${info.instanceId === '' ? 'instance_id' : 'build_version'}`,
+      `plugin ${info.name} announces no ${info.instanceId === '' ? 'instance_id' : 'build_version'} (check ID-02)`,
     );
   }
   await instance.client.unary(
@@ -106,7 +106,10 @@ export async function identify(
 function checkName(name: string, who: string): void {
   if (/^[a-z][a-z0-9-]{0,62}$/.test(name)) return;
   const shown = JSON.stringify(name.slice(0, 80));
-  throw new GatewayError('plugin_unavailable', `${who} calls itself ${shown}: not a plugin name`);
+  throw new GatewayError(
+    'plugin_unavailable',
+    `${who} calls itself ${shown}: not a plugin name (check ID-01)`,
+  );
 }
 
 /** The tools among the methods of services that are neither the contract's nor gRPC's. */

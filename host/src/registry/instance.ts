@@ -29,6 +29,14 @@ export interface InstanceChange {
   readonly reason: string;
 }
 
+/** Something about an instance that people should know. */
+export interface InstanceNotice {
+  readonly instance: PluginInstance;
+  /** As in the events: `check`, `health`. */
+  readonly type: string;
+  readonly message: string;
+}
+
 /**
  * One running process of a plugin, from discovery to its end. It counts the
  * requests that lease it; nothing else in the host may decide that it is idle.

@@ -3,11 +3,12 @@ import { GatewayError } from '../errors/gateway-error.js';
 import type { Logger } from '../telemetry/logger.js';
 import { openTransport } from './open-transport.js';
 import { negotiate } from './handshake.js';
-import { PluginInstance, type InstanceChange } from './instance.js';
+import { PluginInstance, type InstanceChange, type InstanceNotice } from './instance.js';
 import { contract } from './plugin-client.js';
 import { EndpointDirectory, type Endpoint } from './endpoint.js';
 import { PluginProcess, prepareProcesses, type ProcessExit } from './plugin-process.js';
 import type { PluginSource } from './plugin-source.js';
+import { examine } from './smoke/examination.js';
 import type { PluginTransport } from './transport.js';
 
 /** A running instance and what must be put away with it. */
@@ -32,9 +33,15 @@ export interface InstanceLauncher {
   /**
    * Starts or attaches an instance, negotiates and warms it. Resolves with an
    * instance in standby; rejects with the reason in one line, having put
-   * everything away.
+   * everything away. A successor is measured more strictly: the instance that it
+   * is to replace serves.
    */
-  launch(source: PluginSource, generation: number, signal: AbortSignal): Promise<Launched>;
+  launch(
+    source: PluginSource,
+    generation: number,
+    signal: AbortSignal,
+    successor?: boolean,
+  ): Promise<Launched>;
 }
 
 /** What a launcher needs of its host. */
@@ -45,6 +52,8 @@ export interface LauncherOptions {
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly onChange: (change: InstanceChange) => void;
+  /** Hears what is worth telling of an instance beside its states. */
+  readonly onNotice: (notice: InstanceNotice) => void;
   /** Connections to one instance. */
   readonly channels: number;
 }
@@ -56,7 +65,12 @@ const reapMs = 5000;
 export class Launcher implements InstanceLauncher {
   constructor(private readonly options: LauncherOptions) {}
 
-  async launch(source: PluginSource, generation: number, signal: AbortSignal): Promise<Launched> {
+  async launch(
+    source: PluginSource,
+    generation: number,
+    signal: AbortSignal,
+    successor = false,
+  ): Promise<Launched> {
     if (source.origin.kind === 'spawn') await prepareProcesses();
     if (signal.aborted) throw GatewayError.from(signal.reason);
     const launched = this.begin(source);
@@ -99,6 +113,17 @@ export class Launcher implements InstanceLauncher {
       ]);
       instance.accept(manifest);
       instance.apply('negotiated');
+      const odd = await Promise.race([
+        dead,
+        overtime,
+        examine(instance, manifest, {
+          policy: source.smokeChecks,
+          successor,
+          startTimeoutMs: source.startTimeoutMs,
+          signal: bounds.signal,
+        }),
+      ]);
+      for (const finding of odd) this.warn(instance, finding);
       instance.apply('validated');
       instance.apply('warmed');
       return launched;
@@ -119,6 +144,13 @@ export class Launcher implements InstanceLauncher {
       // Whatever still waits for an instance that is not to be.
       bounds.abort(late);
     }
+  }
+
+  /** It is taken in all the same; people should know. */
+  private warn(instance: PluginInstance, finding: string): void {
+    const { plugin, version } = instance;
+    this.options.log.warn({ plugin, version, check: finding }, 'plugin is odd');
+    this.options.onNotice({ instance, type: 'check', message: `check ${finding}` });
   }
 
   private begin(source: PluginSource): Launched {

@@ -291,6 +291,7 @@ function sourceOf({ name, path }: Found): PluginSource {
     restart: { minDelayMs: 200, maxDelayMs: 5000, resetAfterMs: 60_000 },
     maxInFlight: 256,
     memoryBytes: undefined,
+    smokeChecks: 'refuse',
     watch: [],
   };
 }

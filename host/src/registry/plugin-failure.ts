@@ -126,19 +126,28 @@ function messageOf(
   }
 }
 
+/** The reason of an error in the contract's words, and whose reason it is; undefined where it gives none. */
+export function errorDetails(bytes: Buffer | undefined): Pick<Details, 'reason' | 'domain'> {
+  const { reason, domain } = readDetails(bytes);
+  return { reason, domain };
+}
+
 interface Details {
-  reason?: string;
+  reason: string | undefined;
+  domain: string | undefined;
   retryAfterMs?: number;
   field?: string;
 }
 
 function readDetails(bytes: Buffer | undefined): Details {
-  const details: Details = {};
+  const details: Details = { reason: undefined, domain: undefined };
   if (bytes === undefined) return details;
   try {
     for (const any of RpcStatus.decode(bytes).details) {
-      if (any.typeUrl.endsWith('/google.rpc.ErrorInfo')) details.reason = ErrorInfo.decode(any.value).reason;
-      else if (any.typeUrl.endsWith('/google.rpc.RetryInfo')) {
+      if (any.typeUrl.endsWith('/google.rpc.ErrorInfo')) {
+        const { reason, domain } = ErrorInfo.decode(any.value);
+        Object.assign(details, { reason, domain });
+      } else if (any.typeUrl.endsWith('/google.rpc.RetryInfo')) {
         const delay = RetryInfo.decode(any.value).retryDelay;
         if (delay !== undefined) details.retryAfterMs = Number(delay.seconds) * 1000 + delay.nanos / 1e6;
       } else if (any.typeUrl.endsWith('/google.rpc.BadRequest')) {

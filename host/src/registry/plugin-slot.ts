@@ -157,8 +157,12 @@ export class PluginSlot {
     throw this.active === undefined ? this.unavailable() : this.crowded(`none was free within ${waited} ms`);
   }
 
-  /** Starts an instance of a source, as far as standby. */
-  launch(source: PluginSource, signal: AbortSignal): Promise<Launched> {
+  /** Starts an instance of a source, as far as standby; a successor is to replace one that serves. */
+  launch(
+    source: PluginSource,
+    signal: AbortSignal,
+    successor = this.active !== undefined,
+  ): Promise<Launched> {
     this.generation += 1;
     const either = new AbortController();
     const give = (event: Event): void => {
@@ -169,9 +173,11 @@ export class PluginSlot {
       if (one.aborted) either.abort(one.reason);
       else one.addEventListener('abort', give, { once: true });
     }
-    const launching = this.port.launcher.launch(source, this.generation, either.signal).finally(() => {
-      for (const one of signals) one.removeEventListener('abort', give);
-    });
+    const launching = this.port.launcher
+      .launch(source, this.generation, either.signal, successor)
+      .finally(() => {
+        for (const one of signals) one.removeEventListener('abort', give);
+      });
     return this.track(launching);
   }
 

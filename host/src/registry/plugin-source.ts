@@ -1,4 +1,5 @@
 import type { TransportTls } from './grpc-transport.js';
+import type { SmokePolicy } from './smoke/examination.js';
 
 /** Where instances of a plugin come from and how they are treated: one plugin of the configuration. */
 export interface PluginSource {
@@ -17,6 +18,8 @@ export interface PluginSource {
   readonly maxInFlight: number;
   /** Memory that its process group may hold, in bytes; undefined is no limit. */
   readonly memoryBytes: number | undefined;
+  /** What is done about a new instance that fails a smoke check. */
+  readonly smokeChecks: SmokePolicy;
   /** Files and directories whose change exchanges it; empty for none. */
   readonly watch: readonly string[];
 }

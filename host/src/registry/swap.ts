@@ -80,7 +80,7 @@ async function swapExclusive(
   await slot.vacate('replaced', before.drainTimeoutMs, 'starting');
   const pausedAt = performance.now();
   try {
-    const launched = await slot.launch(source, plan.signal);
+    const launched = await slot.launch(source, plan.signal, old !== undefined);
     try {
       if (old !== undefined) validate(old, launched.instance);
       const { commitMs } = slot.commit(launched);

@@ -27,6 +27,7 @@ export function testSource(over: Partial<PluginSource> = {}): PluginSource {
     restart: { minDelayMs: 1, maxDelayMs: 4, resetAfterMs: 60_000 },
     maxInFlight: 1000,
     memoryBytes: undefined,
+    smokeChecks: 'refuse',
     watch: [],
     ...over,
   };
