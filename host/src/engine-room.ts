@@ -10,6 +10,7 @@ import { ModelIndex } from './router/model-index.js';
 import { Router } from './router/router.js';
 import { PluginTools } from './reflection/plugin-tools.js';
 import { EventLog } from './telemetry/event-log.js';
+import { LoadBoard } from './telemetry/load-board.js';
 import type { Logger } from './telemetry/logger.js';
 import { UsageLedger } from './telemetry/usage-ledger.js';
 import { hostVersion } from './version.js';
@@ -24,6 +25,8 @@ export interface EngineRoom {
   readonly tools: PluginTools;
   readonly admin: PluginAdmin;
   readonly events: EventLog;
+  /** What loads at the moment. */
+  readonly loads: LoadBoard;
   /** The desired set: configuration, plugin directory, administrators. */
   readonly discovery: Discovery;
   /** Begins to start the configured plugins; does not wait for them. */
@@ -93,10 +96,12 @@ export async function createEngineRoom(
     log,
   });
   const ledger = new UsageLedger();
+  const loads = new LoadBoard();
   const router = new Router({
     registry,
     models,
     ledger,
+    loads,
     limits: {
       totalMs: config.server.requestTimeoutMs,
       firstTokenMs: config.server.firstTokenTimeoutMs,
@@ -113,6 +118,7 @@ export async function createEngineRoom(
     tools,
     admin,
     events,
+    loads,
     discovery,
     start: () => {
       discovery.start(configuredSources(config, environment));

@@ -8,6 +8,7 @@ import { dashboardRoutes } from './doors/dashboard/dashboard-routes.js';
 import type { StatsPort } from './doors/dashboard/stats.js';
 import { createHttpDoor, type HttpDoor } from './doors/http-listener.js';
 import { createEngineRoom, type EngineRoom } from './engine-room.js';
+import { followStatus, type HostStatus } from './host-status.js';
 import { LiveSettings } from './live-settings.js';
 import { Reloader, type ReloadReport } from './reload.js';
 import type { Logger } from './telemetry/logger.js';
@@ -17,20 +18,14 @@ import type { McpRoom } from './mcp-room.js';
 import { openMetrics } from './metrics-room.js';
 import { hostVersion } from './version.js';
 
+export type { HostStatus } from './host-status.js';
+
 /** What a host is given besides its configuration. */
 export interface HostDeps {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly logger?: Logger;
   /** Where `config` was read and can be read again. Without it the host keeps what it was given. */
   readonly origin?: ConfigOrigin;
-}
-
-/** A change worth a line on a terminal. */
-export interface HostStatus {
-  readonly kind: 'plugin' | 'model' | 'configuration';
-  readonly name: string;
-  readonly state: string;
-  readonly message?: string;
 }
 
 /** A running host. */
@@ -207,24 +202,7 @@ class RunningHost implements Host {
   }
 
   onStatus(listener: (status: HostStatus) => void): () => void {
-    return this.room.events.follow((event) => {
-      if (event.type === 'config' && event.plugin === '') {
-        listener({ kind: 'configuration', name: '', state: event.message });
-      }
-      if (event.type !== 'instance' || event.to === undefined) return;
-      if (!['connecting', 'active', 'rejected', 'backoff', 'draining'].includes(event.to)) return;
-      const { plugin, to } = event;
-      listener({
-        kind: 'plugin',
-        name: plugin,
-        state: to === 'connecting' ? 'starting' : to,
-        ...(to === 'active'
-          ? { message: event.version }
-          : event.message === ''
-            ? {}
-            : { message: event.message }),
-      });
-    });
+    return followStatus(this.room, listener);
   }
 
   async serveStdio({

@@ -220,7 +220,7 @@ describe('serve', () => {
       const { code, stdout, stderr } = await running.ended;
       expect(code).toBe(0);
       expect(stdout).toMatch(/runs on http:\/\/127\.0\.0\.1:\d+/);
-      expect(stdout).toContain('model p/first: loading 50 %');
+      expect(stdout).toContain('model p/first: ready');
       expect(stdout).toContain('"model":"p/first"');
       expect(stderr).toContain('closed');
     }

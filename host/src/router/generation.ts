@@ -3,6 +3,7 @@ import {
   type GenerateEvent,
   type GenerateRequest,
   type GenerateResponse,
+  type Progress,
   type Usage,
 } from '@outrigger/proto';
 import { GatewayError } from '../errors/gateway-error.js';
@@ -39,6 +40,9 @@ export interface GenerationPort {
     refused: GatewayError,
   ): Promise<{ lease: Lease; request: GenerateRequest; served: Served } | undefined>;
   ended(end: GenerationEnd, served: Served, instance: PluginInstance): void;
+  /** The plugin tells what it does before the answer begins, and then that this is over, with the error if so. */
+  progress?(step: Progress, served: Served): void;
+  progressed?(error: GatewayError | undefined, served: Served): void;
 }
 
 /**
@@ -57,6 +61,7 @@ export class ActiveGeneration implements Generation, CallSink {
   private usage: Usage | undefined;
   private pieces = 0;
   private firstAt: number | undefined;
+  private progressing = false;
   private total: NodeJS.Timeout | undefined;
   private silence: NodeJS.Timeout | undefined;
 
@@ -181,6 +186,11 @@ export class ActiveGeneration implements Generation, CallSink {
         case 'delta':
           this.pieces += 1;
           this.firstAt ??= this.port.now();
+          if (this.progressing) this.progressed(undefined);
+          break;
+        case 'progress':
+          this.progressing = true;
+          this.port.progress?.(event.value, this.served);
           break;
         case 'usage':
           this.usage = event.value;
@@ -193,6 +203,11 @@ export class ActiveGeneration implements Generation, CallSink {
       }
     }
     return false;
+  }
+
+  private progressed(error: GatewayError | undefined): void {
+    this.progressing = false;
+    this.port.progressed?.(error, this.served);
   }
 
   private watchSilence(): void {
@@ -232,6 +247,7 @@ export class ActiveGeneration implements Generation, CallSink {
     this.over = true;
     clearTimeout(this.total);
     clearTimeout(this.silence);
+    if (this.progressing) this.progressed(error);
     this.port.ended(
       { error, usage: this.usage, pieces: this.pieces, firstAt: this.firstAt },
       this.served,

@@ -4,6 +4,7 @@ import type { PluginInstance } from '../registry/instance.js';
 import { contract, type CallBounds } from '../registry/plugin-client.js';
 import type { PluginRegistry } from '../registry/plugin-registry.js';
 import type { RequestContext } from '../request-context.js';
+import type { LoadBoard } from '../telemetry/load-board.js';
 import type { Inference, ModelEntry } from './inference.js';
 import type { ModelIndex } from './model-index.js';
 import { offers, requireOperation, type OperationName } from './operations.js';
@@ -12,6 +13,8 @@ import { offers, requireOperation, type OperationName } from './operations.js';
 export interface ModelOperationsOptions {
   readonly registry: PluginRegistry;
   readonly models: ModelIndex;
+  /** Where loads are told. */
+  readonly loads: LoadBoard;
   /** Longest unary call, in milliseconds; 0 is no limit. */
   readonly timeoutMs: number;
 }
@@ -37,13 +40,14 @@ export class ModelOperations implements Operations {
 
   async *loadModel(name: string, context: RequestContext): AsyncIterable<LoadModelResponse> {
     const entry = await this.options.models.resolve(name);
-    yield* this.streamed(entry.plugin, 'loadModel', context, (instance) =>
+    const steps = this.streamed(entry.plugin, 'loadModel', context, (instance) =>
       instance.client.stream(
         contract.models.loadModel,
         { model: entry.model.id, keepAlive: undefined, contextLength: undefined, options: {} },
         { signal: context.signal },
       ),
     );
+    yield* this.told(steps, entry.id, 'loading', ({ fraction }) => fraction);
   }
 
   async unloadModel(name: string, context: RequestContext): Promise<void> {
@@ -59,8 +63,13 @@ export class ModelOperations implements Operations {
     plugin: string | undefined,
     context: RequestContext,
   ): AsyncIterable<PullModelResponse> {
-    yield* this.streamed(plugin ?? this.pullerOf(source), 'pullModel', context, (instance) =>
+    const steps = this.streamed(plugin ?? this.pullerOf(source), 'pullModel', context, (instance) =>
       instance.client.stream(contract.models.pullModel, { source }, { signal: context.signal }),
+    );
+    yield* this.told(steps, source, 'fetching', ({ totalBytes, completedBytes }) =>
+      totalBytes === undefined || completedBytes === undefined || Number(totalBytes) === 0
+        ? undefined
+        : Number(completedBytes) / Number(totalBytes),
     );
   }
 
@@ -104,6 +113,32 @@ export class ModelOperations implements Operations {
     }
   }
 
+  /** Passes the steps of a load on and tells them on the board. */
+  private async *told<T>(
+    steps: AsyncIterable<T>,
+    model: string,
+    state: 'loading' | 'fetching',
+    fractionOf: (step: T) => number | undefined,
+  ): AsyncIterable<T> {
+    const { loads } = this.options;
+    const watcher = {};
+    // Whoever reads the steps may stop at any time; then this is what is left to say.
+    let end: LoadEnd = ['cancelled', ''];
+    try {
+      loads.step(watcher, model, state, undefined);
+      for await (const step of steps) {
+        loads.step(watcher, model, state, fractionOf(step));
+        yield step;
+      }
+      end = ['done', ''];
+    } catch (thrown) {
+      end = loadEnd(GatewayError.from(thrown));
+      throw thrown;
+    } finally {
+      loads.end(watcher, model, ...end);
+    }
+  }
+
   /** The plugin whose notation the source is written in: the longest beginning that fits wins. */
   private pullerOf(source: string): string {
     const pullers = this.options.registry
@@ -130,6 +165,14 @@ export class ModelOperations implements Operations {
     const { timeoutMs } = this.options;
     return timeoutMs > 0 ? { signal: context.signal, timeoutMs } : { signal: context.signal };
   }
+}
+
+type LoadEnd = readonly ['done' | 'failed' | 'cancelled', string];
+
+/** What the end of a request says of the load that it waited for. */
+export function loadEnd(error: GatewayError | undefined): LoadEnd {
+  if (error === undefined) return ['done', ''];
+  return error.kind === 'cancelled' ? ['cancelled', ''] : ['failed', error.message];
 }
 
 /** Length of the longest announced beginning that a source has; -1 when none fits. */

@@ -1,9 +1,10 @@
-import type { EmbedRequest, GenerateRequest } from '@outrigger/proto';
+import { Progress_Stage, type EmbedRequest, type GenerateRequest } from '@outrigger/proto';
 import { GatewayError } from '../errors/gateway-error.js';
 import type { Lease, PluginInstance } from '../registry/instance.js';
 import { contract } from '../registry/plugin-client.js';
 import type { PluginRegistry } from '../registry/plugin-registry.js';
 import type { RequestContext } from '../request-context.js';
+import type { LoadBoard } from '../telemetry/load-board.js';
 import type { UsageLedger } from '../telemetry/usage-ledger.js';
 import { Accounts } from './accounts.js';
 import { ActiveGeneration, type GenerationLimits } from './generation.js';
@@ -17,7 +18,7 @@ import type {
   Served,
 } from './inference.js';
 import type { ModelIndex } from './model-index.js';
-import { ModelOperations } from './model-operations.js';
+import { loadEnd, ModelOperations } from './model-operations.js';
 import { requireOperation } from './operations.js';
 import { negotiateEmbed, negotiateGenerate, unsupportedPolicy } from './parameters.js';
 
@@ -26,6 +27,7 @@ export interface RouterOptions {
   readonly registry: PluginRegistry;
   readonly models: ModelIndex;
   readonly ledger: UsageLedger;
+  readonly loads: LoadBoard;
   readonly limits: GenerationLimits;
   /** Milliseconds of a monotonic clock. */
   readonly now: () => number;
@@ -41,14 +43,21 @@ export class Router extends ModelOperations implements Inference {
   private readonly accounts: Accounts;
 
   constructor(private readonly parts: RouterOptions) {
-    super({ registry: parts.registry, models: parts.models, timeoutMs: parts.limits.totalMs });
+    super({
+      registry: parts.registry,
+      models: parts.models,
+      loads: parts.loads,
+      timeoutMs: parts.limits.totalMs,
+    });
     this.accounts = new Accounts(parts);
   }
 
   async generate(call: GenerateCall, context: RequestContext): Promise<Generation> {
-    const { models, limits, now } = this.parts;
+    const { models, limits, now, loads } = this.parts;
     const entry = models.peek(call.model) ?? (await models.resolve(call.model));
     let attempts = 1;
+    // One caller may ask several models with one context.
+    const watcher = {};
     const first = await this.leaseFor(call.model, entry, context);
     let prepared;
     try {
@@ -80,6 +89,12 @@ export class Router extends ModelOperations implements Inference {
       },
       ended: (end, served, instance) => {
         this.accounts.generation(operationOf(call), end, served, instance, context);
+      },
+      progress: ({ stage, fraction }, served) => {
+        if (stage === Progress_Stage.STAGE_LOADING) loads.step(watcher, served.model, 'loading', fraction);
+      },
+      progressed: (error, served) => {
+        loads.end(watcher, served.model, ...loadEnd(error));
       },
     });
     generation.start();

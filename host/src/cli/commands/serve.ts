@@ -2,6 +2,7 @@ import { productName, hostVersion } from '../../version.js';
 import { CliFailure } from '../failure.js';
 import type { HostClient } from '../host-client.js';
 import type { HostEvent, HostPort } from '../host-port.js';
+import { ProgressLine } from '../progress-line.js';
 import { reasonOf } from '../reason.js';
 import { printable, type Sink } from '../output.js';
 import type { Session } from '../session.js';
@@ -33,10 +34,11 @@ export async function serve(session: Session, options: Readonly<Record<string, u
   const signals = stopSignals(() => void host.reload?.('SIGHUP').catch(() => undefined));
   // What people read goes to standard output; standard error carries the log and nothing else.
   const sink = around.stdout;
+  const line = new ProgressLine(sink);
   const say = (text: string) => {
-    if (!out.quiet) sink.write(`${text}\n`);
+    if (!out.quiet) line.say(text);
   };
-  const unwatch = host.onStatus?.((event) => say(`  ${describeEvent(event)}`));
+  const unwatch = out.quiet ? undefined : host.onStatus?.((event) => showStatus(line, event));
   try {
     await host.start();
   } catch (error) {
@@ -58,6 +60,7 @@ export async function serve(session: Session, options: Readonly<Record<string, u
   const signal = await signals.first;
   leaving.abort();
   unwatch?.();
+  line.clear();
   await hints;
   say(`${signal}: finishing running requests; once more stops at once`);
   return stop(host, config.server.shutdownGraceMs, session);
@@ -136,12 +139,24 @@ async function firstModel(client: HostClient, signal: AbortSignal): Promise<stri
   return undefined;
 }
 
+/** A model that loads is drawn, everything else is told. */
+function showStatus(line: ProgressLine, event: HostEvent): void {
+  const { kind, name, state, progress } = event;
+  if (kind === 'model') {
+    if (state === 'loading' || state === 'fetching') {
+      line.show(name, state, progress);
+      return;
+    }
+    line.remove(name);
+  }
+  line.say(`  ${describeEvent(event)}`);
+}
+
 /** One line about a change. */
-export function describeEvent({ kind, name, state, progress, message }: HostEvent): string {
+export function describeEvent({ kind, name, state, message }: HostEvent): string {
   if (kind === 'configuration') return printable(state);
-  const share = progress === undefined ? '' : ` ${Math.round(progress * 100)} %`;
   const why = message === undefined ? '' : ` (${printable(message)})`;
-  return `${kind} ${printable(name)}: ${printable(state)}${share}${why}`;
+  return `${kind} ${printable(name)}: ${printable(state)}${why}`;
 }
 
 function startFailure(error: unknown, { host, port }: { host: string; port: number }): CliFailure {

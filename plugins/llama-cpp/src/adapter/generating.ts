@@ -7,8 +7,8 @@ import { giveBack, logDetail, settles } from './leasing.js';
 import { translateRequest } from './request.js';
 import type { PluginState } from './state.js';
 
-/** A load that takes longer than this is told to the caller. */
-const TELL_AFTER_MS = 1_000;
+/** A load that takes longer than this is told to the caller, again and again as it goes on. */
+const TELL_EVERY_MS = 500;
 
 /** Answers a Generate request. */
 export async function* generate(
@@ -22,7 +22,7 @@ export async function* generate(
   let lease: Promise<EngineLease> | undefined;
   try {
     lease = pool.acquire(model, signal);
-    if (!pool.isReady(model) && !(await settles(lease, TELL_AFTER_MS))) {
+    while (!pool.isReady(model) && !(await settles(lease, TELL_EVERY_MS))) {
       yield progress(Progress_Stage.STAGE_LOADING, pool.status(model).fraction);
     }
     const { engine } = await lease;
