@@ -10,17 +10,16 @@ import { program } from './support/command.js';
 const plugin = fileURLToPath(new URL('./fixtures/slow-loader-plugin.mjs', import.meta.url));
 
 /** util-linux gives a program a terminal. */
-const hasScript =
-  spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout?.includes('util-linux') === true;
+const hasScript = String(spawnSync('script', ['--version']).stdout).includes('util-linux');
 const describeOnTerminal = hasScript
   ? describe
   : (describe.skip as (title: string, body: () => void) => void);
 
 interface Serving {
   readonly url: string;
-  output(): string;
+  readonly output: () => string;
   /** Lets the model load as far as this. */
-  step(share: number): void;
+  readonly step: (share: number) => void;
 }
 
 let stop: () => Promise<void> = () => Promise.resolve();

@@ -61,7 +61,7 @@ export class ProgressLine {
     const more = this.bars.size > maxBars ? `   and ${this.bars.size - maxBars} more` : '';
     // A line that wraps could not be drawn over. Some terminals say that they have no width.
     const width = Math.max(20, (this.sink.columns || 80) - 1);
-    const text = [...`  ${shown}${more}`].slice(0, width).join('');
+    const text = `  ${shown}${more}`.slice(0, width);
     this.sink.write(`\r\u001b[K${text}`);
     this.drawn = true;
     this.drawnAt = this.now();
