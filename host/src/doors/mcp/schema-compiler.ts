@@ -1,9 +1,17 @@
 import { createHash } from 'node:crypto';
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
+import { nearestAll } from '../../config/nearest.js';
 import type { JsonSchema } from './catalog.js';
 
+/** What is wrong with a value. */
+export interface Flaw {
+  readonly message: string;
+  /** The field, as the other doors name it: `messages[0].role`. Empty when it is the value as a whole. */
+  readonly field: string;
+}
+
 /** Says what is wrong with a value, or undefined when nothing is. */
-export type Check = (value: unknown) => string | undefined;
+export type Check = (value: unknown) => Flaw | undefined;
 
 const MAX_DEPTH = 64;
 const MAX_BYTES = 256 * 1024;
@@ -57,9 +65,9 @@ export function schemaRefusal(schema: JsonSchema): string | undefined {
   return undefined;
 }
 
-/** `/messages/0/role` as `arguments.messages[0].role`. */
-function pathOf(pointer: string, root: string): string {
-  let path = root;
+/** `/messages/0/role` as `messages[0].role`. */
+function pathOf(pointer: string): string {
+  let path = '';
   for (const raw of pointer.split('/').slice(1)) {
     const name = raw.replaceAll('~1', '/').replaceAll('~0', '~');
     if (/^\d+$/.test(name)) path += `[${name}]`;
@@ -68,21 +76,43 @@ function pathOf(pointer: string, root: string): string {
   return path;
 }
 
-function describe(error: ErrorObject | undefined, root: string): string {
-  if (error === undefined) return `${root} is not valid`;
-  const path = pathOf(error.instancePath, root);
+/** Names shown when none is near; a tool of a plugin may have any number of them. */
+const MOST_KNOWN = 40;
+
+function describe(error: ErrorObject | undefined, root: string): Flaw {
+  if (error === undefined) return { message: `${root} is not valid`, field: '' };
   const params = error.params as Record<string, unknown>;
+  const named = { required: params.missingProperty, additionalProperties: params.additionalProperty };
+  const name = named[error.keyword as keyof typeof named] as string | undefined;
+  const path = pathOf(error.instancePath + (name === undefined ? '' : `/${pointerPart(name)}`));
+  const known = Object.keys((error.parentSchema?.properties as object | undefined) ?? {});
+  return {
+    message: `${root}${path} ${problem(error, params, name ?? '', known)}`,
+    field: path.replace(/^\./, ''),
+  };
+}
+
+function pointerPart(name: string): string {
+  return name.replaceAll('~', '~0').replaceAll('/', '~1');
+}
+
+function problem(
+  error: ErrorObject,
+  params: Readonly<Record<string, unknown>>,
+  name: string,
+  known: readonly string[],
+): string {
   switch (error.keyword) {
     case 'required':
-      return `${pathOf(`${error.instancePath}/${String(params.missingProperty)}`, root)} is missing`;
+      return 'is missing';
     case 'additionalProperties': {
-      const known = Object.keys((error.parentSchema?.properties as object | undefined) ?? {});
-      const name = pathOf(`${error.instancePath}/${String(params.additionalProperty)}`, root);
-      return `${name} is not known${known.length > 0 ? `; known are ${known.join(', ')}` : ''}`;
+      const near = nearestAll(name, known);
+      if (near.length > 0) return `is not known; did you mean ${near.join(' or ')}?`;
+      return `is not known${known.length > 0 ? `; known are ${known.slice(0, MOST_KNOWN).join(', ')}` : ''}`;
     }
     case 'enum':
-      return `${path} must be one of ${(params.allowedValues as unknown[]).map((value) => JSON.stringify(value)).join(', ')}`;
+      return `must be one of ${(params.allowedValues as unknown[]).map((value) => JSON.stringify(value)).join(', ')}`;
     default:
-      return `${path} ${error.message ?? 'is not valid'}`;
+      return error.message ?? 'is not valid';
   }
 }

@@ -114,20 +114,38 @@ describe('a catalog of tools', () => {
     additionalProperties: false,
   });
   it.each([
-    [{}, 'arguments.list is missing'],
-    [{ list: 1 }, 'arguments.list must be array'],
-    [{ list: [{}, { role: 'c' }] }, 'arguments.list[1].role must be one of "a", "b"'],
-    [{ list: [], more: 1 }, 'arguments.more is not known; known are list, odd name'],
-    [{ list: [], 'odd name': 'x' }, 'arguments["odd name"] must be number'],
+    [{}, 'list', 'arguments.list is missing'],
+    [{ list: 1 }, 'list', 'arguments.list must be array'],
+    [{ list: [{}, { role: 'c' }] }, 'list[1].role', 'arguments.list[1].role must be one of "a", "b"'],
+    [{ list: [], more: 1 }, 'more', 'arguments.more is not known; known are list, odd name'],
+    [{ list: [], lits: 1 }, 'lits', 'arguments.lits is not known; did you mean list?'],
+    [{ list: [], 'a/b~c': 1 }, '["a/b~c"]', 'arguments["a/b~c"] is not known; known are list, odd name'],
+    [{ list: [], 'odd name': 'x' }, '["odd name"]', 'arguments["odd name"] must be number'],
     [
       JSON.parse('{"list":[],"__proto__":{"x":1}}'),
+      '__proto__',
       'arguments.__proto__ is not known; known are list, odd name',
     ],
-  ])('answers wrong arguments %j with a failed call that names the path', async (args, message) => {
+  ])('answers wrong arguments %j with a failed call that names %s', async (args, param, message) => {
     const result = await catalogOf([picky]).callTool('picky', args as Record<string, unknown>, fakeCall());
     expect(result.isError).toBe(true);
-    expect(result.structuredContent).toEqual({ error: { kind: 'invalid_request', message } });
+    expect(result.structuredContent).toEqual({ error: { kind: 'invalid_request', message, param } });
   });
+
+  it.each([{ a: 'x\ud800' }, { a: [{ b: ['\udfff\ud83d'] }] }, { a: { '\ud800': 1 } }])(
+    'refuses half a character, which would become another on its way: %j',
+    async (args) => {
+      const free = tool('free', { type: 'object' });
+      const result = await catalogOf([free]).callTool('free', args, fakeCall());
+      expect(result).toMatchObject({
+        isError: true,
+        structuredContent: { error: { kind: 'invalid_request', param: 'a' } },
+      });
+      expect(await catalogOf([free]).callTool('free', { a: 'x\ud83d\ude00' }, fakeCall())).not.toHaveProperty(
+        'isError',
+      );
+    },
+  );
 
   it('rejects an unknown tool as a fault of the protocol', async () => {
     await expect(catalogOf([]).callTool('nope', {}, fakeCall())).rejects.toMatchObject({

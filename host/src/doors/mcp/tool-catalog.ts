@@ -13,6 +13,7 @@ import {
   type ToolDefinition,
   type ToolResult,
 } from './catalog.js';
+import { halfCharacter } from './half-character.js';
 import { SchemaCompiler, schemaRefusal, type Check } from './schema-compiler.js';
 import { errorOf, errorResult, textResult } from './tool-result.js';
 
@@ -113,8 +114,14 @@ class CombinedCatalog implements ToolCatalog {
     const entry = this.#entries.get(name);
     if (entry === undefined) throw new McpCatalogError('unknown_tool', `Unknown tool: ${name.slice(0, 128)}`);
     const { module, checkInput, checkOutput } = entry;
-    const wrong = checkInput(args);
-    if (wrong !== undefined) return errorResult({ kind: 'invalid_request', message: wrong }, checkOutput);
+    const wrong = checkInput(args) ?? halfCharacter(args);
+    if (wrong !== undefined) {
+      const { message, field } = wrong;
+      return errorResult(
+        { kind: 'invalid_request', message, ...(field === '' ? {} : { param: field }) },
+        checkOutput,
+      );
+    }
     let result: ToolResult;
     try {
       result = await module.run(args, call);
@@ -127,11 +134,11 @@ class CombinedCatalog implements ToolCatalog {
     const broken = checkOutput(result.structuredContent);
     if (broken === undefined) return result;
     call.log.error(
-      { tool: name, requestId: call.requestId, broken },
+      { tool: name, requestId: call.requestId, broken: broken.message },
       'a tool broke the schema of its own output',
     );
     return textResult(
-      `the tool ${name} answered with something that breaks its own output schema: ${broken}`,
+      `the tool ${name} answered with something that breaks its own output schema: ${broken.message}`,
       {
         isError: true,
       },

@@ -82,7 +82,8 @@ describe('the tools of the product', () => {
     [{}, 'arguments.prompt or arguments.messages is missing'],
     [{ prompt: 'a', messages: [{ role: 'user', content: 'b' }] }, 'exclude each other'],
     [{ prompt: 'a', temperature: 3 }, 'arguments.temperature must be <= 2'],
-    [{ prompt: 'a', temprature: 1 }, 'arguments.temprature is not known'],
+    [{ prompt: 'a', temprature: 1 }, 'arguments.temprature is not known; did you mean temperature?'],
+    [{ prompt: 'a', top_k: -2 }, 'arguments.top_k must be >= -1'],
     [{ messages: [{ role: 'robot', content: 'x' }] }, 'arguments.messages[0].role must be one of'],
     [{ prompt: 'a', top_p: 1, parameters: { top_p: 0 } }, 'arguments.top_p is given twice'],
   ])('generate refuses %j with a sentence', async (args, message) => {

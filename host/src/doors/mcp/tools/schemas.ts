@@ -42,7 +42,7 @@ export const samplingProperties = {
   max_tokens: { type: 'integer', minimum: 1, description: 'Longest answer, in tokens.' },
   temperature: { type: 'number', minimum: 0, maximum: 2 },
   top_p: { type: 'number', minimum: 0, maximum: 1 },
-  top_k: { type: 'integer', minimum: 0 },
+  top_k: { type: 'integer', minimum: -1 },
   min_p: { type: 'number', minimum: 0, maximum: 1 },
   frequency_penalty: { type: 'number', minimum: -2, maximum: 2 },
   presence_penalty: { type: 'number', minimum: -2, maximum: 2 },
