@@ -336,6 +336,28 @@ describe('models', () => {
 });
 
 describe('errors', () => {
+  it.each([
+    ['/v1/embeddings', 'input', { input: [] }, '`input` must have at least 1 entries'],
+    [chat, 'stop', { messages, stop: Array(500).fill('x') }, /^`stop` must have at most \d+ entries$/],
+    [chat, 'stop', { messages, stop: {} }, /^`stop` must be a string or an array/],
+  ])('of %s name the bound that %s misses', async (path, param, body, message) => {
+    const reply = await door.post(path, body);
+    expect(reply.status).toBe(400);
+    expect(reply.json()['error']).toMatchObject({
+      param,
+      message: typeof message === 'string' ? message : (expect.stringMatching(message) as unknown),
+    });
+  });
+
+  it('do not call a number no number', async () => {
+    const reply = await door.send(
+      'POST',
+      chat,
+      `{"messages":${JSON.stringify(messages)},"temperature":1e999}`,
+    );
+    expect(reply.json()['error']).toMatchObject({ message: '`temperature` must be a finite number' });
+  });
+
   it.each(Object.keys(errorTable) as ErrorKind[])(
     'of kind %s have four keys and their status',
     async (kind) => {

@@ -61,6 +61,8 @@ function describe(issue: Issue, body: unknown): string {
   const got = kindOf(valueAt(body, issue.path));
   switch (issue.code) {
     case 'invalid_type':
+      // JSON can write a number that is none here: 1e999.
+      if (got === 'number' && issue.expected === 'number') return 'must be a finite number';
       return got === 'undefined'
         ? 'is missing'
         : `must be ${article(String(issue.expected))}, not ${article(got)}`;
@@ -70,6 +72,8 @@ function describe(issue: Issue, body: unknown): string {
       if (got === 'undefined') return 'is missing';
       const choices = discriminators(issue);
       if (choices !== '') return choices;
+      const bounded = outOfBounds(issue);
+      if (bounded !== undefined) return limit(bounded);
       const expected = (issue.errors ?? []).flatMap((branch) =>
         branch.flatMap((inner) => (inner.path.length === 0 ? [expectation(inner)] : [])),
       );
@@ -86,6 +90,13 @@ function describe(issue: Issue, body: unknown): string {
     default:
       return issue.message.charAt(0).toLowerCase() + issue.message.slice(1);
   }
+}
+
+/** In a union, a value of a right type that is too small or too big for it. */
+function outOfBounds(issue: Issue): Issue | undefined {
+  return (issue.errors ?? [])
+    .flat()
+    .find((inner) => inner.path.length === 0 && (inner.code === 'too_small' || inner.code === 'too_big'));
 }
 
 function limit(issue: Issue): string {
