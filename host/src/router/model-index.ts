@@ -211,6 +211,8 @@ export class ModelIndex {
 
   private async onlyModel(): Promise<ModelEntry> {
     const entries = await this.list();
+    const starting = this.starting();
+    if (entries.length === 0 && starting !== undefined) throw notYet('which models there are', starting);
     const preferred = entries.filter((entry) => entry.model.preferred);
     if (preferred.length === 1 && preferred[0] !== undefined) return preferred[0];
     const chat = entries.filter((entry) => entry.model.capabilities?.chat !== false);
@@ -221,6 +223,15 @@ export class ModelIndex {
       `model is missing: name one (${summary(entries.map((entry) => entry.id))}) or set models.default in the configuration`,
       { param: 'model' },
     );
+  }
+
+  /** A plugin on its way up for the first time: what it will serve is not known yet. */
+  private starting(): string | undefined {
+    return this.registry
+      .list()
+      .find(
+        ({ name, status }) => status.state === 'starting' && status.restarts === 0 && !this.lists.has(name),
+      )?.name;
   }
 
   private unknown(name: string): GatewayError {
@@ -242,6 +253,8 @@ export class ModelIndex {
         retryAfterMs: 1000,
       });
     }
+    const starting = this.starting();
+    if (starting !== undefined) throw notYet(`whether there is a model ${shown}`, starting);
     const near = nearestAll(name, this.byName.keys());
     const known = this.entries_.map((entry) => entry.id);
     const hint =
@@ -252,6 +265,15 @@ export class ModelIndex {
           : '; no plugin has a model yet';
     return new GatewayError('model_not_found', `model ${shown} does not exist${hint}`, { param: 'model' });
   }
+}
+
+/** Worth asking again, unlike a model that does not exist: clients try this by themselves. */
+function notYet(what: string, plugin: string): GatewayError {
+  return new GatewayError(
+    'plugin_unavailable',
+    `it is not known yet ${what}: plugin ${plugin} is still starting`,
+    { plugin, retryAfterMs: 1000 },
+  );
 }
 
 /** A few names and how many more. */
