@@ -162,6 +162,8 @@ describe('client-config', () => {
     });
     const plain = await outrigger(['client-config', '--client', 'docker']);
     expect(parse(plain.stdout)).toMatchObject({ type: 'remote' });
+    // A file of the host's own name would be read as its configuration and refused.
+    expect(plain.stderr).toContain('file://./outrigger-server.yaml');
   });
 
   it('refers to the key and to the configuration, and never prints the key', async () => {

@@ -102,7 +102,8 @@ const blocks = {
   }),
   // Containers reach a host that runs already; there is no image of it to start.
   docker: ({ name, url, keyed }) => ({
-    file: `${name}.yaml, then: docker mcp profile server add <profile> --server file://./${name}.yaml`,
+    // Not NAME.yaml: outrigger.yaml is what the host reads as its configuration.
+    file: `${name}-server.yaml, then: docker mcp profile server add <profile> --server file://./${name}-server.yaml`,
     content: {
       name,
       title: 'Outrigger',
