@@ -46,6 +46,20 @@ describe('chat', () => {
     });
   });
 
+  it('talks to the model that the plugin prefers, not to whichever was loaded last', async () => {
+    const chat = { chat: true };
+    host.json('GET /mcp/v1/models', {
+      models: [
+        { id: 'a/better', plugin: 'a', capabilities: chat, preferred: true },
+        { id: 'p/good', plugin: 'p', capabilities: chat, preferred: true, state: { phase: 'unloaded' } },
+        { id: 'p/loop', plugin: 'p', capabilities: chat, state: { phase: 'ready' } },
+      ],
+    });
+    host.events('POST /v1/chat/completions', chunk({ content: 'x' }), chunk({}, 'stop'), '[DONE]');
+    expect((await command(['chat', 'hi', '--url', host.url])).code).toBe(0);
+    expect(JSON.parse(host.requests.at(-1)?.body ?? '')).toMatchObject({ model: 'p/good' });
+  });
+
   it('reads the prompt from a pipe and prints JSON', async () => {
     host.events(
       'POST /v1/chat/completions',

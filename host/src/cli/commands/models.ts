@@ -18,14 +18,19 @@ export function entriesOf(answer: unknown, ...keys: readonly string[]): Fields[]
 
 /**
  * The model to talk to when nobody names one, from an answer of `/mcp/v1/models`:
- * one that can chat as far as is known, and of those one that is ready.
+ * one that can chat as far as is known, and of those one that is ready. Where its
+ * plugin prefers another, that one: what was loaded last is a matter of chance.
  */
 export function chatModel(answer: unknown): string | undefined {
   const candidates = entriesOf(answer, 'models').filter(
     (model) => typeof model['id'] === 'string' && fields(model['capabilities'])['chat'] !== false,
   );
   const ready = candidates.find((model) => fields(model['state'])['phase'] === 'ready');
-  return (ready ?? candidates[0])?.['id'] as string | undefined;
+  const found = ready ?? candidates[0];
+  const preferred = candidates.find(
+    (model) => model['plugin'] === found?.['plugin'] && model['preferred'] === true,
+  );
+  return (preferred ?? found)?.['id'] as string | undefined;
 }
 
 /** `models list`. */

@@ -29,6 +29,7 @@ export function restModel(entry: ModelEntry): object {
     owner: model.owner,
     digest: model.digest,
     created: model.created?.toISOString(),
+    preferred: model.preferred || undefined,
     capabilities: capabilities(model),
     context_length: model.contextLength,
     context_length_loaded: model.contextLengthLoaded,
