@@ -16,11 +16,16 @@ export type Body = Readonly<Record<string, unknown>>;
 
 type Json = Record<string, any>;
 
+/** The kind of an error of the OpenAI door, which has no code for the commonest. */
+function kindOf(error: Json): string {
+  return (error['code'] ?? String(error['type']).replace(/_error$/, '')) as string;
+}
+
 /** One request at the OpenAI door, in one piece. */
 export async function openai(host: HostProcess, body: Body): Promise<DoorAnswer> {
   const response = await host.post('/v1/chat/completions', body);
   const answer = (await response.json()) as Json;
-  if (!response.ok) return { error: answer['error'].code ?? answer['error'].type };
+  if (!response.ok) return { error: kindOf(answer['error'] as Json) };
   const [choice] = answer['choices'];
   return {
     text: choice.message.content ?? '',
@@ -52,7 +57,7 @@ export async function openaiStream(host: HostProcess, body: Body): Promise<DoorA
   });
   if (!response.ok) {
     const { error } = (await response.json()) as Json;
-    return { error: error.code ?? error.type };
+    return { error: kindOf(error as Json) };
   }
   const all = await events(response);
   if (all.at(-1)?.data !== '[DONE]') return { error: 'no [DONE]' };

@@ -1,5 +1,6 @@
 import { readAnswer, readWhole } from './answer-stream.js';
 import { AnswerReader } from './answer-wire.js';
+import { blameWhatWasSent } from './blame.js';
 import { cannotEmbed, readEmbeddings } from './embedding-wire.js';
 import type {
   EmbeddingResult,
@@ -100,13 +101,13 @@ export class LlamaServerEngine implements Engine {
       candidates > 1 || !(request.unary === true || (hasTools && sampling.topLogprobs !== undefined));
     const call = generationCall(request, stream);
     const last = input.kind === 'chat' ? input.messages.at(-1) : undefined;
+    // The server goes on with a last message of the assistant, asked to or not, and a whole answer repeats it.
+    const continued =
+      input.kind === 'chat' && (input.prefill === true || (!stream && last?.role === 'assistant'));
     const reader = new AnswerReader({
       choices: candidates,
       maxTokens: sampling.maxTokens,
-      prefill:
-        input.kind === 'chat' && input.prefill && typeof last?.content === 'string'
-          ? last.content
-          : undefined,
+      prefill: continued && typeof last?.content === 'string' ? last.content : undefined,
     });
     this.#inFlight++;
     let life: ServerLife | undefined;
@@ -115,7 +116,7 @@ export class LlamaServerEngine implements Engine {
       if (stream) yield* readAnswer(life.client.stream(call.path, call.body, signal), reader);
       else yield readWhole(await life.client.json(call.path, call.body, signal), reader);
     } catch (error) {
-      throw await this.#server.explain(error, life, signal);
+      throw blameWhatWasSent(await this.#server.explain(error, life, signal), request);
     } finally {
       this.#inFlight--;
     }

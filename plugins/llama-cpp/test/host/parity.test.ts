@@ -22,6 +22,13 @@ const weather = {
     parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] },
   },
 };
+const unfollowable = {
+  type: 'function',
+  function: {
+    name: 'odd',
+    parameters: { type: 'object', properties: { x: { $ref: '#/nowhere' } } },
+  },
+};
 const schema = {
   type: 'json_schema',
   json_schema: {
@@ -78,6 +85,21 @@ const table: readonly [string, Body, (answer: DoorAnswer) => void][] = [
     'a parameter of the plugin and one that nobody knows',
     { model: 'demo', messages: hello, top_k: 1, repeat_last_n: 3, frobnicate: true },
     (answer) => expect(answer).toMatchObject({ text: sentence, ignored: ['frobnicate'] }),
+  ],
+  [
+    'a last message of the assistant',
+    { model: 'demo', messages: [...hello, { role: 'assistant', content: 'Well,' }], max_tokens: 3 },
+    (answer) => expect(answer).toMatchObject({ text: 'This is the', finish: 'length' }),
+  ],
+  [
+    'a tool whose schema cannot be followed',
+    { model: 'demo-tools', messages: hello, tools: [unfollowable] },
+    (answer) => expect(answer.error).toBe('invalid_request'),
+  ],
+  [
+    'half a character',
+    { model: 'demo', messages: [{ role: 'user', content: 'x\ud800' }] },
+    (answer) => expect(answer.error).toBe('invalid_request'),
   ],
   [
     'unknown model',
