@@ -85,7 +85,7 @@ const clockSlack = 100;
 /** Why a call that nobody waits for any more ends; tells it from an abort inside a handler. */
 export class Departure extends DOMException {}
 
-function departure(deadline: number): Departure {
+export function departure(deadline: number): Departure {
   return Date.now() >= deadline - clockSlack
     ? new Departure('the deadline of the call has passed', 'TimeoutError')
     : new Departure('the caller has left', 'AbortError');

@@ -150,6 +150,7 @@ describe('reflection', () => {
       'outrigger.plugin.v1.Identity',
       'outrigger.plugin.v1.Inference',
       'outrigger.plugin.v1.Lifecycle',
+      'outrigger.plugin.v1.Multiplex',
     ]);
   });
 

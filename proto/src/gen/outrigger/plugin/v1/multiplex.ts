@@ -11,7 +11,7 @@ export const protobufPackage = "outrigger.plugin.v1";
 
 export const protobufFileName = "outrigger/plugin/v1/multiplex.proto";
 
-/** What the host says, gathered over calls. */
+/** What the host says, gathered over calls; at most 524288 bytes. */
 export interface CarryRequest {
   /** In order. */
   steps: CallStep[];
@@ -55,7 +55,7 @@ export interface CallBegin {
 export interface CallCancel {
 }
 
-/** What the plugin says, gathered over calls. */
+/** What the plugin says, gathered over calls; at most 1048576 bytes. */
 export interface CarryResponse {
   /** In order. */
   answers: CallAnswer[];
@@ -67,15 +67,17 @@ export interface CallAnswer {
   call: number;
   /**
    * A response message, encoded, or a piece of one. A plugin may begin to send
-   * a message while it has credit left; its bytes are taken from the credit,
-   * which may go below zero by that. Every call begins with 65536 bytes.
+   * a message while it has credit left; the whole message's bytes and 32 more
+   * are taken from the credit, which may go below zero by that. Every call
+   * begins with 65536, and a host grants again what it has taken from the
+   * messages that were read. It may give up a call that sends without credit.
    */
   message?:
     | Buffer
     | undefined;
   /**
    * The message goes on in this call's next answer. Messages of more than
-   * 262144 bytes travel in pieces, so that other calls need not wait for them.
+   * 262144 bytes travel in pieces of so many, so that other calls need not wait.
    */
   more: boolean;
   /** The call has ended; exactly one per call, nothing follows. */
@@ -615,17 +617,19 @@ export const MultiplexDefinition = {
   fullName: "outrigger.plugin.v1.Multiplex",
   methods: {
     /**
-     * Opens a carrier. Any unary or server-streaming method of the plugin can be
-     * called over it and means exactly what it means as a call of its own:
-     * deadlines, cancellation, drain, errors and the count in flight are the same.
+     * Opens a carrier. Any unary or server-streaming method of this contract's and
+     * the plugin's own services can be called over it and means exactly what it
+     * means as a call of its own: deadlines, cancellation, drain, errors and the
+     * count in flight are the same. Health and reflection are called directly.
      * Metadata does not travel; the contract needs none.
      *
      * Steps of one call are in order; calls do not wait for each other. A carrier
      * that ends takes its calls with it: those without an end are cut. The
      * carrier itself is no work: a drain does not wait for it, and it stays open
-     * until the host closes it or the plugin stops.
+     * until the host closes it or the plugin stops, which ends its calls first.
      * Errors: UNAVAILABLE (DRAINING) when the plugin stops, INVALID_ARGUMENT
-     * (INVALID_REQUEST) for a message that is no CarryRequest.
+     * (INVALID_REQUEST) for a message that is no CarryRequest or begins a call
+     * under a number that is in use.
      */
     carry: {
       name: "Carry",
