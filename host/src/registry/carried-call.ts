@@ -1,10 +1,19 @@
 import { grpcCode, type CallAnswer, type CallStep } from '@outrigger/proto';
 import { refusedMessage, type CallSink, type CallStatus, type TransportCall } from './transport.js';
 
-/** Bytes of messages after which the plugin is granted as many more. */
-const grantBytes = 32 * 1024;
-/** Bytes that may wait for their reader: the first credit and one message that was begun with it. */
+/** Credit with which a call begins. */
 const firstCredit = 64 * 1024;
+/** Credit that was read is granted anew when there is so much of it. */
+const grantBytes = 32 * 1024;
+/** What a message takes from the credit beside its bytes. */
+const messageCost = 32;
+/** Pieces of a message are this large on average, or refused. */
+const leastPieceBytes = 1024;
+/** The longest time that a timer can measure, in milliseconds; a later deadline is none. */
+const longestTimer = 0x7fff_ffff;
+
+const beyondCredit = brokenRule('sent more than it was granted');
+const cutMessage = brokenRule('ended a call in the middle of a message');
 
 /** What a call needs of the stream that it shares with others. */
 export interface CallCarrier {
@@ -12,19 +21,22 @@ export interface CallCarrier {
   readonly maxMessageBytes: number;
   /** Puts a step behind those that wait to leave. */
   step(step: CallStep): void;
+  /** The call's sink has heard its end. */
+  over(call: CarriedCall): void;
 }
 
 /** A call that shares its stream with others. Its messages wait here for their reader, and only so many. */
 export class CarriedCall implements TransportCall {
   private readonly ready: Buffer[] = [];
   private pieces: Buffer[] = [];
-  private readyBytes = 0;
   private pieceBytes = 0;
+  private credit = firstCredit;
   private readBytes = 0;
   private wanted = 0;
   private delivering = false;
+  private givenUp = false;
   private last: CallStatus | undefined;
-  private over = false;
+  private isOver = false;
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -33,27 +45,19 @@ export class CarriedCall implements TransportCall {
     private readonly sink: CallSink,
   ) {}
 
-  /** The sink has heard the end. */
-  get isOver(): boolean {
-    return this.over;
-  }
-
   /** Begins it at the plugin. */
   begin(method: string, request: Buffer, deadline: number | undefined): void {
-    let timeoutMs = 0;
-    if (deadline !== undefined) {
-      // Where there is no time left the timer says so.
-      timeoutMs = Math.max(1, Math.min(0xffff_ffff, Math.ceil(deadline - Date.now())));
-      this.timer = setTimeout(
-        () => {
-          this.giveUp({
-            code: grpcCode.DEADLINE_EXCEEDED,
-            message: 'the deadline has passed',
-            details: undefined,
-          });
-        },
-        Math.min(timeoutMs, 0x7fff_ffff),
-      );
+    // Where there is no time left the timer says so.
+    let timeoutMs = deadline === undefined ? 0 : Math.max(1, Math.ceil(deadline - Date.now()));
+    if (timeoutMs > longestTimer) timeoutMs = 0;
+    if (timeoutMs > 0) {
+      this.timer = setTimeout(() => {
+        this.giveUp({
+          code: grpcCode.DEADLINE_EXCEEDED,
+          message: 'the deadline has passed',
+          details: undefined,
+        });
+      }, timeoutMs);
     }
     this.carrier.step({ call: this.id, step: { $case: 'begin', value: { method, request, timeoutMs } } });
   }
@@ -68,21 +72,24 @@ export class CarriedCall implements TransportCall {
 
   read(): void {
     this.wanted += 1;
-    if (!this.delivering) this.deliver();
+    this.deliver();
   }
 
   cancel(): void {
     this.giveUp({ code: grpcCode.CANCELLED, message: 'cancelled by the host', details: undefined });
   }
 
-  /** Ends it here; the plugin is told to stop. */
+  /** Ends it here, with what was not read; the plugin is told to stop. */
   giveUp(status: CallStatus): void {
-    if (this.isEnding()) return;
-    this.carrier.step({ call: this.id, step: { $case: 'cancel', value: {} } });
+    if (this.isOver || this.givenUp) return;
+    this.givenUp = true;
+    if (this.last === undefined) this.carrier.step({ call: this.id, step: { $case: 'cancel', value: {} } });
     this.last = status;
     this.drop();
     // Whoever cancels hears the end when they have finished speaking.
-    queueMicrotask(() => this.deliver());
+    queueMicrotask(() => {
+      this.deliver();
+    });
   }
 
   /** More of the answer has come. */
@@ -91,13 +98,16 @@ export class CarriedCall implements TransportCall {
     if (message !== undefined) this.takeMessage(message, more);
     if (end === undefined || this.isEnding()) return;
     const { code, message: words, details } = end;
-    this.last = { code, message: words, details: details.length === 0 ? undefined : details };
-    if (!this.delivering) this.deliver();
+    const isCut = code === grpcCode.OK && this.pieces.length > 0;
+    this.last = isCut
+      ? cutMessage
+      : { code, message: words, details: details.length === 0 ? undefined : details };
+    this.pieces = [];
+    this.deliver();
   }
 
   /** The carrier has ended before the call did. */
   lose(status: CallStatus): void {
-    if (this.over) return;
     this.last ??= status;
     this.drop();
     this.deliver();
@@ -105,18 +115,22 @@ export class CarriedCall implements TransportCall {
 
   /** How it ends is known. */
   private isEnding(): boolean {
-    return this.over || this.last !== undefined;
+    return this.isOver || this.last !== undefined;
   }
 
   private takeMessage(bytes: Buffer, more: boolean): void {
-    this.pieceBytes += bytes.length;
     const { maxMessageBytes } = this.carrier;
-    if (this.pieceBytes > maxMessageBytes || this.readyBytes > firstCredit + maxMessageBytes) {
+    if (this.pieces.length === 0 && this.credit <= 0) {
+      this.giveUp(beyondCredit);
+      return;
+    }
+    this.pieceBytes += bytes.length;
+    if (this.pieceBytes > maxMessageBytes || this.pieces.length > maxMessageBytes / leastPieceBytes) {
       this.giveUp(refusedMessage(maxMessageBytes));
       return;
     }
     if (more) {
-      this.pieces.push(bytes);
+      this.pieces.push(kept(bytes));
       return;
     }
     let whole = bytes;
@@ -125,27 +139,27 @@ export class CarriedCall implements TransportCall {
       this.pieces = [];
     }
     this.pieceBytes = 0;
-    this.readyBytes += whole.length;
-    this.ready.push(whole);
-    if (!this.delivering) this.deliver();
+    this.credit -= whole.length + messageCost;
+    this.ready.push(this.wanted > this.ready.length ? whole : kept(whole));
+    this.deliver();
   }
 
   /** One after the other: a sink that reads within `message` does not nest. */
   private deliver(): void {
-    if (this.over) return;
+    if (this.isOver || this.delivering) return;
     this.delivering = true;
-    try {
-      while (this.wanted > 0) {
-        const message = this.ready.shift();
-        if (message === undefined) break;
-        this.wanted -= 1;
-        this.readyBytes -= message.length;
-        this.grant(message.length);
+    while (this.wanted > 0) {
+      const message = this.ready.shift();
+      if (message === undefined) break;
+      this.wanted -= 1;
+      this.grant(message.length + messageCost);
+      try {
         this.sink.message(message);
+      } catch (thrown) {
+        aside(thrown);
       }
-    } finally {
-      this.delivering = false;
     }
+    this.delivering = false;
     if (this.last !== undefined && this.ready.length === 0) this.finish(this.last);
   }
 
@@ -153,19 +167,39 @@ export class CarriedCall implements TransportCall {
     this.readBytes += bytes;
     if (this.readBytes < grantBytes || this.last !== undefined) return;
     this.carrier.step({ call: this.id, step: { $case: 'credit', value: this.readBytes } });
+    this.credit += this.readBytes;
     this.readBytes = 0;
   }
 
   private drop(): void {
     this.ready.length = 0;
-    this.readyBytes = 0;
     this.pieces = [];
   }
 
   private finish(status: CallStatus): void {
-    if (this.over) return;
-    this.over = true;
+    this.isOver = true;
     clearTimeout(this.timer);
-    this.sink.end(status);
+    this.carrier.over(this);
+    try {
+      this.sink.end(status);
+    } catch (thrown) {
+      aside(thrown);
+    }
   }
+}
+
+function brokenRule(what: string): CallStatus {
+  return { code: grpcCode.INTERNAL, message: `the plugin ${what}`, details: undefined };
+}
+
+/** Bytes that must wait: they do not hold on to the message of the stream that they came in. */
+function kept(bytes: Buffer): Buffer {
+  return bytes.length * 2 < bytes.buffer.byteLength ? Buffer.from(bytes) : bytes;
+}
+
+/** What a sink throws concerns nobody else on the stream. */
+function aside(thrown: unknown): void {
+  queueMicrotask(() => {
+    throw thrown;
+  });
 }

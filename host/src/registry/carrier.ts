@@ -11,7 +11,7 @@ import {
 
 const { carry } = methodsOf(MultiplexDefinition);
 
-/** About the most bytes in one message of the stream. */
+/** Most bytes in one message of the stream. */
 const fullBytes = 256 * 1024;
 /** Most calls that the plugin has not ended, given up ones included. */
 const mostCalls = 8192;
@@ -23,7 +23,10 @@ const mostCalls = 8192;
 export class Carrier implements CallCarrier, CallSink {
   /** False when it has ended: calls go another way. */
   open = true;
+  /** By number, until the plugin has ended them. */
   private readonly calls = new Map<number, CarriedCall>();
+  /** Those whose end has not been heard here. */
+  private readonly live = new Set<CarriedCall>();
   private readonly free: number[] = [];
   private highest = 0;
   private steps: CallStep[] = [];
@@ -39,9 +42,11 @@ export class Carrier implements CallCarrier, CallSink {
     this.stream.read();
   }
 
-  /** Calls that have not ended here. */
-  get running(): readonly CarriedCall[] {
-    return [...this.calls.values()].filter((call) => !call.isOver);
+  /** Ends every call; false when there was none. */
+  cut(status: CallStatus): boolean {
+    const calls = [...this.live];
+    for (const call of calls) call.giveUp(status);
+    return calls.length > 0;
   }
 
   /** A new call; undefined when no more can be taken. */
@@ -50,7 +55,12 @@ export class Carrier implements CallCarrier, CallSink {
     const id = this.free.pop() ?? (this.highest += 1);
     const call = new CarriedCall(this, id, sink);
     this.calls.set(id, call);
+    this.live.add(call);
     return call;
+  }
+
+  over(call: CarriedCall): void {
+    this.live.delete(call);
   }
 
   step(step: CallStep): void {
@@ -77,12 +87,10 @@ export class Carrier implements CallCarrier, CallSink {
     for (const answer of answers) {
       const call = this.calls.get(answer.call);
       if (call === undefined) continue;
-      // A number is free when the plugin has ended the call, not when the host has given it up.
-      if (answer.end !== undefined) {
-        this.calls.delete(answer.call);
-        this.free.push(answer.call);
-      }
       call.take(answer);
+      // A number is free when the plugin has ended the call, not when the host has given
+      // it up, and when nothing more can be said under it.
+      if (answer.end !== undefined && this.calls.delete(answer.call)) this.free.push(answer.call);
     }
     if (this.open) this.stream.read();
   }
@@ -106,13 +114,12 @@ export class Carrier implements CallCarrier, CallSink {
     if (!this.open || this.sending || this.steps.length === 0) return;
     let bytes = 0;
     let count = 0;
-    for (const { step } of this.steps) {
+    for (const step of this.steps) {
+      bytes += weightOf(step);
+      if (count > 0 && bytes > fullBytes) break;
       count += 1;
-      if (step?.$case === 'begin') bytes += step.value.request.length;
-      if (bytes >= fullBytes) break;
     }
-    const steps = this.steps.slice(0, count);
-    this.steps = this.steps.slice(count);
+    const steps = this.steps.splice(0, count);
     this.sending = true;
     this.stream.send(carry.request.encode({ steps }), this.sent);
   };
@@ -121,4 +128,9 @@ export class Carrier implements CallCarrier, CallSink {
     this.sending = false;
     this.flush();
   };
+}
+
+/** About what a step takes of the stream. */
+function weightOf({ step }: CallStep): number {
+  return step?.$case === 'begin' ? 32 + step.value.method.length + step.value.request.length : 16;
 }

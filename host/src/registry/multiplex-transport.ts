@@ -45,9 +45,8 @@ export class MultiplexTransport implements PluginTransport {
   }
 
   cut(message: string): boolean {
-    const running = this.carrier?.running ?? [];
-    for (const call of running) call.giveUp(drainedCall(message));
-    return this.calls.cut(message) || running.length > 0;
+    const carried = this.carrier?.cut(drainedCall(message)) ?? false;
+    return this.calls.cut(message) || carried;
   }
 
   close(): void {

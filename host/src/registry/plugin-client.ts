@@ -47,9 +47,13 @@ export class PluginClient {
       const call = this.begin(method, request, bounds, {
         message: (bytes) => {
           try {
+            // There is one answer; the end behind a second one would never be heard.
+            if (response !== undefined) throw new Error('a second answer');
             response = method.response.decode(bytes);
+            call.read();
           } catch {
             failure = this.unreadable(method.path);
+            call.cancel();
           }
         },
         end: (status) => {
