@@ -130,7 +130,9 @@ function statsPort({ ledger, admin }: EngineRoom, uptimeMs: () => number): Stats
 /** Ready when at least one plugin can take requests; vendors and databases do not count. */
 function readiness(room: EngineRoom) {
   const plugins = room.admin.list();
-  const active = plugins.filter((plugin) => plugin.state === 'active');
+  const active = plugins.filter(
+    ({ state, instances }) => state === 'active' && instances[0]?.serving === true,
+  );
   return [
     {
       name: 'plugins',

@@ -29,6 +29,17 @@ const restart = z
   .prefault({})
   .describe('Back-off between restarts of a plugin that crashed.');
 
+const liveness = z
+  .strictObject({
+    intervalMs: milliseconds(10_000, 'Time between two probes; 0 turns them off.', 0),
+    timeoutMs: milliseconds(10_000, 'Time in which a probe must be answered.'),
+    misses: whole(3, 1, 100, 'Probes in a row without an answer after which the plugin counts as frozen.'),
+  })
+  .prefault({})
+  .describe(
+    'How a frozen plugin is found out: the host asks for its health now and then. One that does not answer, and from which no request hears anything either, is killed and started again, or let go and connected to again.',
+  );
+
 const limits = z
   .strictObject({
     memoryBytes: z
@@ -96,6 +107,7 @@ export const pluginSchema = z
     ),
     drainTimeoutMs: milliseconds(30_000, 'Time running requests get when the plugin is replaced or stopped.'),
     restart,
+    liveness,
     smokeChecks: z
       .enum(['refuse', 'warn', 'off'])
       .default('refuse')

@@ -39,6 +39,7 @@ function sourceOf(
     maxInFlight: plugin.limits.maxInFlight,
     memoryBytes: plugin.limits.memoryBytes,
     smokeChecks: plugin.smokeChecks,
+    liveness: plugin.liveness,
     watch: watched(plugin),
   };
 }

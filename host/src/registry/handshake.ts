@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { HealthDefinition, HealthCheckResponse_ServingStatus, methodsOf } from '@outrigger/proto';
 import { GatewayError } from '../errors/gateway-error.js';
 import type { PluginInstance, PluginManifest } from './instance.js';
@@ -129,15 +130,22 @@ async function ownTools(
   return reflectedMethods(await fetchDescriptors(instance.transport, own, fallback, bounds), own);
 }
 
-/** Refuses a plugin that does not say SERVING. */
+/** Milliseconds between two questions to a plugin that does not serve yet. */
+const notYetMs = 100;
+
+/** Waits for a plugin to say SERVING; it may have something to load first. */
 async function serving(
   instance: PluginInstance,
   bounds: { signal: AbortSignal; timeoutMs: number },
 ): Promise<void> {
-  const { status } = await instance.client.unary(health.check, { service: '' }, bounds);
-  if (status !== HealthCheckResponse_ServingStatus.SERVING) {
-    throw new GatewayError('plugin_unavailable', `plugin ${instance.plugin} says that it is not serving`);
+  for (;;) {
+    const { status } = await instance.client.unary(health.check, { service: '' }, bounds);
+    if (status === HealthCheckResponse_ServingStatus.SERVING) break;
+    // Should the time run out, this is why.
+    instance.reason = 'it says that it is not serving';
+    await sleep(notYetMs, undefined, { signal: bounds.signal });
   }
+  instance.reason = '';
 }
 
 /**

@@ -32,8 +32,8 @@ export interface InstanceChange {
 /** Something about an instance that people should know. */
 export interface InstanceNotice {
   readonly instance: PluginInstance;
-  /** As in the events: `check`, `health`. */
-  readonly type: string;
+  /** As in the events. */
+  readonly type: 'check' | 'health';
   readonly message: string;
 }
 
@@ -56,10 +56,11 @@ export class PluginInstance {
   private breakOff: (reason: string) => void = () => undefined;
   /** Most requests that may hold it at the same time. */
   capacity = Infinity;
-  /** False while the plugin says that it is not serving. */
-  serving = true;
-  /** Hears that a request let go of it. */
-  onReleased: () => void = () => undefined;
+  /** Hears that it may be leased again: a request let go of it, or it serves again. */
+  onAvailable: () => void = () => undefined;
+  /** Counts signs of life: messages of its requests. */
+  heard = 0;
+  private isServing = true;
   private isBroken = false;
   private leases = 0;
   private idleWaiters: (() => void)[] = [];
@@ -73,6 +74,7 @@ export class PluginInstance {
     now: number,
     /** Process id when the host spawned it. */
     readonly pid?: number,
+    private readonly onNotice: (notice: InstanceNotice) => void = () => undefined,
   ) {
     this.since = now;
     this.client = new PluginClient(plugin, transport);
@@ -116,6 +118,11 @@ export class PluginInstance {
     };
   }
 
+  /** Tells people what is no change of state: `check` or `health`. */
+  tell(type: InstanceNotice['type'], message: string): void {
+    this.onNotice({ instance: this, type, message });
+  }
+
   /** Takes what the plugin said of itself. */
   accept(manifest: PluginManifest): void {
     this.manifest = manifest;
@@ -134,16 +141,31 @@ export class PluginInstance {
     return !this.isBroken;
   }
 
+  /** False while the plugin says that it is not serving; then no request may get it. */
+  get serving(): boolean {
+    return this.isServing;
+  }
+
+  /** Takes what the plugin says of its health; true when that is news. */
+  heardServing(serving: boolean): boolean {
+    if (this.isServing === serving) return false;
+    this.isServing = serving;
+    if (serving) this.onAvailable();
+    return true;
+  }
+
   /** Counts a request in; undefined when it may not be leased. Release exactly once. */
   lease(): Lease | undefined {
-    if (this.isBroken || this.leases >= this.capacity || !leasable.has(this.state)) return undefined;
+    if (this.isBroken || !this.isServing || this.leases >= this.capacity || !leasable.has(this.state)) {
+      return undefined;
+    }
     this.leases += 1;
     return new Lease(this, () => {
       this.leases -= 1;
       if (this.leases === 0 && this.idleWaiters.length > 0) {
         for (const wake of this.idleWaiters.splice(0)) wake();
       }
-      this.onReleased();
+      this.onAvailable();
     });
   }
 

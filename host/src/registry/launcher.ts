@@ -150,7 +150,7 @@ export class Launcher implements InstanceLauncher {
   private warn(instance: PluginInstance, finding: string): void {
     const { plugin, version } = instance;
     this.options.log.warn({ plugin, version, check: finding }, 'plugin is odd');
-    this.options.onNotice({ instance, type: 'check', message: `check ${finding}` });
+    instance.tell('check', `check ${finding}`);
   }
 
   private begin(source: PluginSource): Launched {
@@ -202,7 +202,8 @@ export class Launcher implements InstanceLauncher {
   }
 
   private instance(name: string, address: string, transport: PluginTransport, pid?: number): PluginInstance {
-    return new PluginInstance(name, address, transport, this.options.onChange, this.options.now(), pid);
+    const { onChange, onNotice, now } = this.options;
+    return new PluginInstance(name, address, transport, onChange, now(), pid, onNotice);
   }
 
   /** Shutdown by the contract, then by signals to the process group; then its own socket. */
@@ -261,7 +262,7 @@ function overdue(source: PluginSource, instance: PluginInstance): GatewayError {
   const what = origin.kind === 'spawn' ? 'was not ready' : `was not reached at ${origin.address}`;
   return new GatewayError(
     'plugin_unavailable',
-    `plugin ${name} ${what} within ${startTimeoutMs} ms (${instance.state})`,
+    `plugin ${name} ${what} within ${startTimeoutMs} ms (${instance.state}${instance.reason === '' ? '' : `: ${instance.reason}`})`,
     { plugin: name },
   );
 }

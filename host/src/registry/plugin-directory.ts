@@ -292,6 +292,7 @@ function sourceOf({ name, path }: Found): PluginSource {
     maxInFlight: 256,
     memoryBytes: undefined,
     smokeChecks: 'refuse',
+    liveness: { intervalMs: 10_000, timeoutMs: 10_000, misses: 3 },
     watch: [],
   };
 }

@@ -1,5 +1,6 @@
 import { GatewayError } from '../errors/gateway-error.js';
 import type { Logger } from '../telemetry/logger.js';
+import { leasable } from './instance-state.js';
 import type { Lease, PluginInstance } from './instance.js';
 import type { InstanceLauncher } from './launcher.js';
 import { PluginSlot } from './plugin-slot.js';
@@ -122,6 +123,15 @@ export class PluginRegistry {
       if (slot.active?.version === version && slot.canary === undefined) return this.lease(slot.name, signal);
       const lease = slot.instances.find((one) => one.version === version)?.lease();
       if (lease !== undefined) return lease;
+    }
+    if (
+      named.some((slot) => slot.instances.some((one) => one.version === version && leasable.has(one.state)))
+    ) {
+      throw new GatewayError('plugin_unavailable', `plugin ${name} ${version} takes no more requests now`, {
+        plugin: name,
+        retryAfterMs: 1000,
+        notStarted: true,
+      });
     }
     const there = named.flatMap((slot) => slot.active?.version ?? []);
     throw new GatewayError(

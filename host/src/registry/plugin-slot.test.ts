@@ -90,6 +90,38 @@ describe('leases', () => {
     await slot.close(100);
   });
 
+  it('of a plugin that says it is not serving are held for a bounded time, then refused with the reason', async () => {
+    const { slot, launcher } = await started();
+    const { instance } = launcher.made[0] as (typeof launcher.made)[0];
+    instance.heardServing(false);
+    expect(slot.tryLease()).toBeUndefined();
+    const error = await refusal(slot.lease(forever, 5));
+    expect(error).toMatchObject({
+      kind: 'plugin_unavailable',
+      message: 'plugin fake says that it is not serving',
+      retryAfterMs: 1000,
+    });
+    const held = [slot.lease(forever, 5000), slot.lease(forever, 5000)];
+    instance.heardServing(true);
+    for (const lease of await Promise.all(held)) lease.release();
+    // It was neither taken for lost nor started again.
+    expect(slot.status).toMatchObject({ state: 'active', reason: '', restarts: 0 });
+    expect(launcher.starts).toBe(1);
+    await slot.close(100);
+  });
+
+  it('go to the active one while a canary says that it is not serving', async () => {
+    const { slot } = await started({}, { random: () => 0 });
+    const swapping = refusal(swap(slot, { ...plan, canaryShare: 1, canaryMs: 50 }));
+    await until(() => slot.canary !== undefined);
+    slot.canary?.launched.instance.heardServing(false);
+    const lease = slot.tryLease();
+    expect(lease?.instance.instanceId).toBe('i1');
+    lease?.release();
+    await slot.close(100);
+    await swapping;
+  });
+
   it('of a busy plugin are given up after a bounded time, or with their caller', async () => {
     const { slot } = await started({ maxInFlight: 1 }, { queueMs: 5 });
     const held = slot.tryLease() as Lease;
@@ -351,7 +383,7 @@ describe('the table of states', () => {
 });
 
 type Step =
-  | { readonly do: 'lease' | 'swap' | 'canary' | 'badSwap' | 'crash' | 'stop' | 'start' | 'wait' }
+  | { readonly do: 'lease' | 'swap' | 'canary' | 'badSwap' | 'crash' | 'stop' | 'start' | 'health' | 'wait' }
   | { readonly do: 'release'; readonly which: number };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -364,6 +396,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       { do: 'canary' },
       { do: 'badSwap' },
       { do: 'crash' },
+      { do: 'health' },
       { do: 'wait' },
     ),
   },
@@ -428,6 +461,7 @@ describe('the slot as a model', () => {
             works.push(slot.stop('stopped', 60_000));
           },
           start: () => slot.start(),
+          health: () => slot.active?.heardServing(!slot.active.serving),
           wait: () => new Promise((resolve) => setTimeout(resolve, 2)),
         };
         for (const one of steps) {

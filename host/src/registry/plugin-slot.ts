@@ -104,7 +104,8 @@ export class PluginSlot {
   }
 
   get status(): SlotStatus {
-    const { state, reason, restarts, retryAt } = this;
+    const { state, restarts, retryAt, active } = this;
+    const reason = this.reason === '' && active?.serving === false ? this.notServing : this.reason;
     return { state, reason, restarts, retryAt };
   }
 
@@ -140,21 +141,23 @@ export class PluginSlot {
 
   /**
    * Leases an instance; waits up to `holdMs` while one starts, and in a bounded
-   * queue while the active one has as many requests as it may have. Fails fast
+   * queue while the active one has as many requests as it may have. Waits up to
+   * `holdMs` as well while the active one says that it is not serving. Fails fast
    * during back-off, saying why and when to try again.
    */
   async lease(signal: AbortSignal, holdMs: number): Promise<Lease> {
     const lease = this.tryLease();
     if (lease !== undefined) return lease;
     throwIfAborted(signal);
-    const busy = this.active?.connected === true;
-    if (!busy && this.state !== 'starting' && this.active === undefined) throw this.unavailable();
+    const busy = this.active?.connected === true && this.active.serving;
+    if (this.state !== 'starting' && this.active === undefined) throw this.unavailable();
     if (this.queue.full) throw this.crowded('too many requests wait for it');
     const waited = busy ? this.port.queueMs : holdMs;
     const late = await this.queue.wait(signal, waited);
     if (late !== undefined) return late;
     throwIfAborted(signal);
-    throw this.active === undefined ? this.unavailable() : this.crowded(`none was free within ${waited} ms`);
+    if (this.active?.serving !== true) throw this.unavailable();
+    throw this.crowded(`none was free within ${waited} ms`);
   }
 
   /** Starts an instance of a source, as far as standby; a successor is to replace one that serves. */
@@ -249,12 +252,17 @@ export class PluginSlot {
     const { instance } = launched;
     if (this.launched.has(instance)) return;
     this.launched.set(instance, launched);
-    instance.onReleased = () => {
+    instance.onAvailable = () => {
       if (this.queue.size > 0) this.queue.serve();
     };
     const { log } = this.port;
     void watchInstance(launched, log, {
       lost: (why) => this.lost(launched, why),
+      serving: (serves) => {
+        const message = serves ? 'says that it serves again' : 'says that it is not serving';
+        log.warn({ plugin: this.name, instance: instance.instanceId }, `plugin ${message}`);
+        instance.tell('health', message);
+      },
       gone: (said, livedMs, wasActive) => {
         this.launched.delete(instance);
         if (wasActive) this.startAgain(said, livedMs);
@@ -483,8 +491,13 @@ export class PluginSlot {
 
   private unavailable(): GatewayError {
     const retryAfterMs = this.retryAt === undefined ? 1000 : Math.max(this.retryAt - this.port.now(), 100);
-    const why = this.reason === '' ? `plugin ${this.name} is ${this.state}` : this.reason;
+    const { reason } = this.status;
+    const why = reason === '' ? `plugin ${this.name} is ${this.state}` : reason;
     return new GatewayError('plugin_unavailable', why, { plugin: this.name, retryAfterMs, notStarted: true });
+  }
+
+  private get notServing(): string {
+    return `plugin ${this.name} says that it is not serving`;
   }
 
   private crowded(why: string): GatewayError {

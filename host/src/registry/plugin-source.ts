@@ -1,4 +1,5 @@
 import type { TransportTls } from './grpc-transport.js';
+import type { LivenessPolicy } from './liveness.js';
 import type { SmokePolicy } from './smoke/examination.js';
 
 /** Where instances of a plugin come from and how they are treated: one plugin of the configuration. */
@@ -18,6 +19,8 @@ export interface PluginSource {
   readonly maxInFlight: number;
   /** Memory that its process group may hold, in bytes; undefined is no limit. */
   readonly memoryBytes: number | undefined;
+  /** How it is found out that an instance is frozen. */
+  readonly liveness: LivenessPolicy;
   /** What is done about a new instance that fails a smoke check. */
   readonly smokeChecks: SmokePolicy;
   /** Files and directories whose change exchanges it; empty for none. */

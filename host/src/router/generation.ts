@@ -133,6 +133,7 @@ export class ActiveGeneration implements Generation, CallSink {
       return;
     }
     this.seq += 1;
+    this.lease.instance.heard += 1;
     const { events } = response;
     const whole = this.look(events);
     if (this.isOver()) return;

@@ -123,6 +123,7 @@ export class Router extends ModelOperations implements Inference {
       );
       served = servedBy(entry, instance, ignoredParams);
       const response = await instance.client.unary(contract.inference.embed, request, this.bounds(context));
+      instance.heard += 1;
       if (response.embeddings.length !== request.inputs.length) {
         throw new GatewayError(
           'upstream_error',

@@ -28,6 +28,7 @@ export function testSource(over: Partial<PluginSource> = {}): PluginSource {
     maxInFlight: 1000,
     memoryBytes: undefined,
     smokeChecks: 'refuse',
+    liveness: { intervalMs: 0, timeoutMs: 1, misses: 1 },
     watch: [],
     ...over,
   };
