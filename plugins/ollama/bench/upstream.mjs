@@ -91,7 +91,11 @@ const server = createServer((request, response) => {
   request.setEncoding('latin1');
   request.on('data', (piece) => (body += piece));
   request.on('end', () => {
-    if (url === '/api/chat') {
+    // As Ollama does: it knows one model and no other.
+    if (url.startsWith('/api/') && body !== '' && !body.includes('"model":"bench')) {
+      response.writeHead(404, { 'content-type': 'application/json' });
+      response.end('{"error":"model not found"}');
+    } else if (url === '/api/chat') {
       if (body.includes('"stream":false')) answer(response, 'application/json', message);
       else answer(response, 'application/x-ndjson', lines);
     } else if (url === '/v1/chat/completions') {

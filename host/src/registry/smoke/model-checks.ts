@@ -60,13 +60,24 @@ export const modelChecks: readonly SmokeCheck[] = [
   },
   {
     id: 'MDL-02',
-    what: 'a model that is not there is not found, and nobody answers for it',
+    what: 'GetModel does not find a model that is not there',
     severity: 'refuse',
     find: async (probes) => {
-      for (const [rpc, { code }] of await askedForUnknown(probes)) {
-        if (code === grpcCode.OK) return `answers ${rpc} for a model that it does not list (${unknownModel})`;
-      }
-      return undefined;
+      if (!probes.offers(Operation.OPERATION_LIST_MODELS)) return undefined;
+      const { code } = await probes.unknownModel();
+      return code === grpcCode.OK ? answersForUnknown('GetModel') : undefined;
+    },
+  },
+  {
+    // Many runtimes answer with the one model that they have, whatever name they are given.
+    id: 'MDL-02',
+    what: 'nobody answers for a model that is not there',
+    severity: 'warn',
+    find: async (probes) => {
+      const answered = (await askedForUnknown(probes)).find(
+        ([rpc, { code }]) => rpc !== 'GetModel' && code === grpcCode.OK,
+      );
+      return answered === undefined ? undefined : answersForUnknown(answered[0]);
     },
   },
   {
@@ -117,6 +128,10 @@ export const modelChecks: readonly SmokeCheck[] = [
     },
   },
 ];
+
+function answersForUnknown(rpc: string): string {
+  return `answers ${rpc} for a model that it does not list (${unknownModel})`;
+}
 
 /** What came of asking for a model that is not there, by RPC. */
 async function askedForUnknown(probes: Probes): Promise<[string, Outcome][]> {
