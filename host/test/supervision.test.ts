@@ -131,6 +131,29 @@ describe('kill -9 of a plugin', () => {
   }, 60_000);
 });
 
+describe('a start', () => {
+  it('tells how long each phase took', async () => {
+    room = await openRoom({ plugins: { a: oracle() } });
+    await active(room, 'a');
+    const startup = { ...room.admin.get('a').instances[0]?.startup };
+    const { totalMs, ...parts } = startup;
+    expect(Object.keys(parts)).toEqual([
+      'spawnMs',
+      'connectMs',
+      'negotiateMs',
+      'configureMs',
+      'validateMs',
+      'activateMs',
+    ]);
+    const sum = Object.values(parts).reduce((all, ms) => all + ms, 0);
+    expect(Math.abs(sum - (totalMs ?? 0))).toBeLessThan(1);
+    const line = room.events.since(0).find(({ type }) => type === 'start')?.message;
+    expect(line).toMatch(
+      /^up after \d+ ms: spawn \d+, connect \d+, negotiate \d+, configure \d+, validate \d+, activate \d+$/,
+    );
+  }, 30_000);
+});
+
 describe('a swap with real processes', () => {
   it.each<[string, Parameters<typeof oracle>[0], RegExp]>([
     ['does not start', { ORACLE_EXIT_MS: '1' }, /plugin a exited with status 5/],

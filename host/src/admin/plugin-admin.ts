@@ -4,6 +4,7 @@ import type { PluginInstance } from '../registry/instance.js';
 import type { PluginRegistry } from '../registry/plugin-registry.js';
 import type { PluginSlot } from '../registry/plugin-slot.js';
 import type { PluginSource } from '../registry/plugin-source.js';
+import type { StartupSplit } from '../registry/startup.js';
 import { swap, type SwapResult } from '../registry/swap.js';
 import type { EventLog } from '../telemetry/event-log.js';
 
@@ -24,6 +25,8 @@ export interface InstanceView {
   /** Milliseconds to the first token, over the last requests. */
   readonly firstTokenP50Ms: number | undefined;
   readonly firstTokenP99Ms: number | undefined;
+  /** How long its start took, by phase, in milliseconds; a canary's trial is part of `activateMs`. */
+  readonly startup: StartupSplit;
   /** Milliseconds since the epoch. */
   readonly since: number;
 }
@@ -237,6 +240,7 @@ function viewInstance(instance: PluginInstance): InstanceView {
     failed: track.failed,
     firstTokenP50Ms: track.firstToken(0.5),
     firstTokenP99Ms: track.firstToken(0.99),
+    startup: instance.startup.split,
     since: instance.since,
   };
 }

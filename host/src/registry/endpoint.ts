@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync, watch, type FSWatcher } from 'node:fs';
 import { mkdtemp, rm, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,6 +35,35 @@ export class EndpointDirectory {
   assign(plugin: string): Endpoint {
     const path = join(this.path, `${plugin.slice(0, 16)}-${randomBytes(6).toString('hex')}.sock`);
     return { path, address: `unix:${path}` };
+  }
+
+  /**
+   * Resolves when there is a socket at the endpoint or the signal fires. Trying to
+   * connect before would be in vain, and each vain try makes the next one later.
+   */
+  appeared(endpoint: Endpoint, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      let watcher: FSWatcher | undefined;
+      const end = (): void => {
+        watcher?.close();
+        signal.removeEventListener('abort', end);
+        resolve();
+      };
+      const look = (): void => {
+        if (existsSync(endpoint.path)) end();
+      };
+      signal.addEventListener('abort', end, { once: true });
+      try {
+        watcher = watch(this.path, { persistent: false }, look);
+        watcher.on('error', end);
+      } catch {
+        // No watching here: the connection is tried at once.
+        end();
+        return;
+      }
+      if (signal.aborted) end();
+      else look();
+    });
   }
 
   /** Removes what an instance that is gone may have left. */

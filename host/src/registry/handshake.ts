@@ -34,6 +34,13 @@ export async function negotiate(
 ): Promise<PluginManifest> {
   const { signal, callTimeoutMs: timeoutMs } = options;
   const bounds = { signal, timeoutMs };
+  // Both at once; what is missing says more than a question that fails for it.
+  const asked = instance.client.unary(
+    contract.identity.getPluginInfo,
+    { hostName: 'outrigger', hostVersion: options.hostVersion },
+    bounds,
+  );
+  asked.catch(() => undefined);
   const services = await listServices(instance.transport, bounds);
   const missing = required.filter((name) => !services.includes(name));
   if (missing.length > 0) {
@@ -48,11 +55,7 @@ export async function negotiate(
             ')'),
     );
   }
-  const info = await instance.client.unary(
-    contract.identity.getPluginInfo,
-    { hostName: 'outrigger', hostVersion: options.hostVersion },
-    bounds,
-  );
+  const info = await asked;
   checkName(info.name, instance.address);
   if (info.instanceId === '' || info.buildVersion === '') {
     throw new GatewayError(
@@ -60,14 +63,18 @@ export async function negotiate(
       `plugin ${info.name} announces no ${info.instanceId === '' ? 'instance_id' : 'build_version'} (check ID-02)`,
     );
   }
+  const tools = await ownTools(instance, services, info.descriptorSet, bounds);
+  instance.startup.reach('negotiated');
   await instance.client.unary(
     contract.lifecycle.configure,
     { configJson: JSON.stringify(options.config), generation: options.generation },
     { signal, timeoutMs: Math.max(timeoutMs, 10_000) },
   );
-  const capabilities = await instance.client.unary(contract.identity.getCapabilities, {}, bounds);
-  await serving(instance, bounds);
-  const tools = await ownTools(instance, services, info.descriptorSet, bounds);
+  const [capabilities] = await Promise.all([
+    instance.client.unary(contract.identity.getCapabilities, {}, bounds),
+    serving(instance, bounds),
+  ]);
+  instance.startup.reach('configured');
   return { info, capabilities, services, tools };
 }
 

@@ -7,6 +7,7 @@ import { leasable, nextState, type InstanceEvent, type InstanceState } from './i
 import { readParameters, type ParameterSet } from './parameter-set.js';
 import type { ReflectedMethod } from '../reflection/reflected-method.js';
 import { PluginClient } from './plugin-client.js';
+import { Startup } from './startup.js';
 import { TrackRecord } from './track-record.js';
 import type { PluginTransport } from './transport.js';
 
@@ -33,7 +34,7 @@ export interface InstanceChange {
 export interface InstanceNotice {
   readonly instance: PluginInstance;
   /** As in the events. */
-  readonly type: 'check' | 'health';
+  readonly type: 'start' | 'check' | 'health';
   readonly message: string;
 }
 
@@ -60,6 +61,8 @@ export class PluginInstance {
   onAvailable: () => void = () => undefined;
   /** Counts signs of life: messages of its requests. */
   heard = 0;
+  /** How long its start took. */
+  startup = new Startup(() => performance.now());
   private isServing = true;
   private isBroken = false;
   private leases = 0;
@@ -118,7 +121,7 @@ export class PluginInstance {
     };
   }
 
-  /** Tells people what is no change of state: `check` or `health`. */
+  /** Tells people what is no change of state. */
   tell(type: InstanceNotice['type'], message: string): void {
     this.onNotice({ instance: this, type, message });
   }

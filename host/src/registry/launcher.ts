@@ -8,6 +8,7 @@ import { contract } from './plugin-client.js';
 import { EndpointDirectory, type Endpoint } from './endpoint.js';
 import { PluginProcess, prepareProcesses, type ProcessExit } from './plugin-process.js';
 import type { PluginSource } from './plugin-source.js';
+import { Startup } from './startup.js';
 import { examine } from './smoke/examination.js';
 import type { PluginTransport } from './transport.js';
 
@@ -18,6 +19,8 @@ export interface Launched {
   source: PluginSource;
   /** The host started it and ends it; an attached one is only let go. */
   readonly owned: boolean;
+  /** Resolves when it may be there to connect to; at once where that cannot be told. */
+  listening(signal: AbortSignal): Promise<void>;
   /** Resolves when its process has ended; never for an attached plugin. */
   readonly exited: Promise<ProcessExit>;
   /**
@@ -73,8 +76,11 @@ export class Launcher implements InstanceLauncher {
   ): Promise<Launched> {
     if (source.origin.kind === 'spawn') await prepareProcesses();
     if (signal.aborted) throw GatewayError.from(signal.reason);
+    const startup = new Startup(() => performance.now());
     const launched = this.begin(source);
     const { instance } = launched;
+    instance.startup = startup;
+    if (launched.owned) startup.reach('spawned');
     instance.capacity = source.maxInFlight;
     const bounds = new AbortController();
     const late = new GatewayError('plugin_unavailable', '');
@@ -98,7 +104,9 @@ export class Launcher implements InstanceLauncher {
     overtime.catch(() => undefined);
     try {
       instance.apply('connect');
+      await Promise.race([dead, overtime, launched.listening(bounds.signal)]);
       await Promise.race([dead, overtime, instance.transport.connect(bounds.signal)]);
+      startup.reach('connected');
       instance.apply('connected');
       const manifest = await Promise.race([
         dead,
@@ -124,6 +132,7 @@ export class Launcher implements InstanceLauncher {
         }),
       ]);
       for (const finding of odd) this.warn(instance, finding);
+      startup.reach('validated');
       instance.apply('validated');
       instance.apply('warmed');
       return launched;
@@ -169,6 +178,7 @@ export class Launcher implements InstanceLauncher {
       instance: this.instance(source.name, origin.address, transport),
       source,
       owned: false,
+      listening: () => Promise.resolve(),
       exited: new Promise(() => undefined),
       dispose: () => {
         transport.close();
@@ -192,6 +202,7 @@ export class Launcher implements InstanceLauncher {
       instance,
       source,
       owned: true,
+      listening: (signal) => directory.appeared(endpoint, signal),
       exited: child.exited,
       dispose: (graceMs) => {
         if (graceMs === 0) child.kill();

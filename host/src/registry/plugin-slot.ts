@@ -215,6 +215,8 @@ export class PluginSlot {
     this.adopt(launched);
     drains?.();
     commits?.();
+    instance.startup.reach('active');
+    instance.tell('start', instance.startup.toString());
     this.settle('active');
     if (old !== undefined) void this.retireInstance(old, 'replaced', this.source.drainTimeoutMs, keepMs);
     this.port.log.info(

@@ -4,7 +4,7 @@ export interface HostEvent {
   readonly id: number;
   /** Milliseconds since the epoch. */
   readonly at: number;
-  /** `instance`, `check`, `health`, `swap`, `config`, `directory`, `host`. */
+  /** `instance`, `start`, `check`, `health`, `swap`, `config`, `directory`, `host`. */
   readonly type: string;
   readonly plugin: string;
   readonly instanceId: string;

@@ -90,6 +90,10 @@ export class FakeInstance implements Launched {
     this.endAll('gone');
   }
 
+  listening(): Promise<void> {
+    return Promise.resolve();
+  }
+
   dispose(): Promise<string> {
     if (!this.disposed) {
       this.disposed = true;
