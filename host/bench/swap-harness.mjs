@@ -27,8 +27,10 @@ const result = await runSwapLoad({
   calls: Number(values.calls ?? (light ? 0 : 100_000)),
   streamMs: Number(values['stream-ms']),
   drain: !values['no-drain'],
-  onProgress: ({ swaps: done, calls, rss }) => {
-    if (!values.json) console.error(`${done} swaps, ${calls} calls, ${(rss / 2 ** 20).toFixed(1)} MiB`);
+  onProgress: ({ swaps: done, calls, rss, heap }) => {
+    const mebibytes = (bytes) => (bytes / 2 ** 20).toFixed(1);
+    const held = `${mebibytes(rss)} MiB, heap after gc ${mebibytes(heap)} MiB`;
+    if (!values.json) console.error(`${done} swaps, ${calls} calls, ${held}`);
   },
 });
 if (values.json) console.log(JSON.stringify(result));

@@ -72,10 +72,11 @@ export async function runSwapLoad(options) {
     commits.push(result.commitMs);
     prepares.push(result.prepareMs);
     if (index % Math.max(1, Math.floor(swaps / 50)) === 0) {
-      globalThis.gc?.();
-      rss.push([index, process.memoryUsage.rss()]);
-      heap.push([index, process.memoryUsage().heapUsed]);
-      onProgress({ swaps: index, calls: tally.issued.call, rss: process.memoryUsage.rss() });
+      await collected(room, callers > 0);
+      const { rss: held, heapUsed } = process.memoryUsage();
+      rss.push([index, held]);
+      heap.push([index, heapUsed]);
+      onProgress({ swaps: index, calls: tally.issued.call, rss: held, heap: heapUsed });
     }
   }
   while (callers > 0 && !tally.processOf.has(room.registry.get('oracle').active?.instanceId)) await sleep(5);
@@ -102,6 +103,15 @@ export async function runSwapLoad(options) {
     coldStartMs,
     options,
   });
+}
+
+/** What is not needed any more is given back; without load, what was replaced is gone before. */
+async function collected(room, loaded) {
+  while (!loaded && room.admin.get('oracle').instances.length > 1) await sleep(5);
+  globalThis.gc?.();
+  // Finalizers run in a turn of their own, and free more.
+  await sleep(10);
+  globalThis.gc?.();
 }
 
 function newTally() {
@@ -241,7 +251,13 @@ function report(
       first: rss[0]?.[1],
       last: rss.at(-1)?.[1],
       bytesPerSwap: slope(rss),
-      heapBytesPerSwap: slope(heap),
+    },
+    heapAfterGc: {
+      collected: globalThis.gc !== undefined,
+      first: heap[0]?.[1],
+      middle: heap[Math.floor(heap.length / 2)]?.[1],
+      last: heap.at(-1)?.[1],
+      bytesPerSwap: slope(heap),
     },
     left,
   };
