@@ -37,7 +37,7 @@ async function once() {
   try {
     note('host listens', performance.now() - startedAt);
     const { startup, pid } = await activeInstance(host);
-    for (const [phase, ms] of Object.entries(startup)) note(`start ${phase.replace(/Ms$/, '')}`, ms);
+    for (const [phase, ms] of Object.entries(startup)) note(`start ${phase.replace(/_ms$/, '')}`, ms);
     await pause(500);
     note('host RSS, MiB', rss(host.pid));
     if (values['no-crash']) return;
@@ -58,8 +58,8 @@ function crash(events, killedAt, startup) {
   note('back noticed', at('crashed') - killedAt);
   note('back explained', at('backoff') - at('crashed'));
   note('back put away', at('stopped') - at('backoff'));
-  note('back back-off', at('connecting') - (startup.spawnMs ?? 0) - at('stopped'));
-  for (const [phase, ms] of Object.entries(startup)) note(`back ${phase.replace(/Ms$/, '')}`, ms);
+  note('back back-off', at('connecting') - (startup.spawn_ms ?? 0) - at('stopped'));
+  for (const [phase, ms] of Object.entries(startup)) note(`back ${phase.replace(/_ms$/, '')}`, ms);
   note('back, all in all', at('active') - killedAt);
 }
 

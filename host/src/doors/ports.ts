@@ -56,6 +56,8 @@ export interface InstanceStatus {
   readonly failed: number;
   readonly firstTokenP50Ms: number | undefined;
   readonly firstTokenP99Ms: number | undefined;
+  /** Milliseconds by phase of its start. */
+  readonly startup: Readonly<Record<string, number>>;
   /** Milliseconds since the epoch. */
   readonly since: number;
 }

@@ -29,6 +29,17 @@ const instance = z.strictObject({
   failed: count,
   first_token_p50_ms: ms.optional(),
   first_token_p99_ms: ms.optional(),
+  startup: z
+    .strictObject({
+      spawn_ms: ms.optional(),
+      connect_ms: ms.optional(),
+      negotiate_ms: ms.optional(),
+      configure_ms: ms.optional(),
+      validate_ms: ms.optional(),
+      activate_ms: ms.optional(),
+      total_ms: ms,
+    })
+    .describe('How long each phase of its start took, as far as it has come.'),
   since: when,
 });
 const plugin = z.strictObject({
@@ -51,7 +62,9 @@ const plugin = z.strictObject({
 const event = z.strictObject({
   id: count,
   at: when,
-  type: text.describe('instance, swap, config, directory or host; also the name of the event in a stream.'),
+  type: text.describe(
+    'instance, start, check, health, swap, config, directory or host; also the name of the event in a stream.',
+  ),
   plugin: text,
   instance_id: text,
   version: text,

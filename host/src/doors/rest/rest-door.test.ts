@@ -250,6 +250,7 @@ it('the host tells about itself', async () => {
             in_flight: 0,
             served: 3,
             failed: 1,
+            startup: { spawn_ms: 3.5, total_ms: 300 },
             first_token_p50_ms: 4.5,
             first_token_p99_ms: 9,
             since: 1_700_000_000_000,

@@ -38,6 +38,7 @@ function instanceJson(instance: InstanceStatus): object {
     failed,
     first_token_p50_ms: instance.firstTokenP50Ms,
     first_token_p99_ms: instance.firstTokenP99Ms,
+    startup: Object.fromEntries(Object.entries(instance.startup).map(([phase, ms]) => [snake(phase), ms])),
     since,
   };
 }

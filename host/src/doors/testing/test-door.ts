@@ -68,6 +68,7 @@ const demoPlugin: PluginStatus = {
       inFlight: 0,
       served: 3,
       failed: 1,
+      startup: { spawnMs: 3.5, totalMs: 300 },
       firstTokenP50Ms: 4.5,
       firstTokenP99Ms: 9,
       since: 1_700_000_000_000,
