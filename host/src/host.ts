@@ -75,6 +75,8 @@ export async function createHost(config: Config, deps: HostDeps): Promise<Host> 
     version: hostVersion,
     logger,
     gate: (request) => gates.mayCall(request),
+    waiting: (plugin) => room.router.waiting(plugin),
+    callerOf: (request) => gates.callerOf(request, config.server.maxInFlightPerCaller !== undefined),
     answers: metrics.answers,
     ...(config.mcp.enabled
       ? { mcp: (request, response) => void mcp.open().then(({ door }) => door.handler(request, response)) }

@@ -27,6 +27,19 @@ const server = z
       1_000_000,
       'Requests served at the same time; further ones are refused with 429.',
     ),
+    maxInFlightPerCaller: z
+      .int()
+      .min(1)
+      .max(1_000_000)
+      .optional()
+      .describe(
+        'Those of one caller; further ones are refused with 429. A caller is an API key, else a remote address. When absent, three quarters of `maxInFlight`, and no bound for callers on this machine without a key.',
+      ),
+    stallTimeoutMs: milliseconds(
+      5_000,
+      'A stream of which the client has not taken a byte for so long is ended with an error when other requests wait for its plugin; 0 never does so.',
+      0,
+    ),
     maxQueued: whole(1024, 0, 1_000_000, 'Requests that may wait for a model or a plugin.'),
     allowedHosts: strings(
       'Values of the Host header that are accepted besides loopback names and `server.host`; guards against DNS rebinding.',

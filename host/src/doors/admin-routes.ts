@@ -78,6 +78,7 @@ export function adminRoutes(ports: AdminRoutePorts): Route[] {
       door,
       method: 'POST',
       path: '/mcp/v1/tools/:name',
+      counted: true,
       handle: (exchange, body, params) => callTool(exchange, ports, params['name'] ?? '', body),
     },
     {

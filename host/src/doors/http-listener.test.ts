@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import { request as httpRequest } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { GatewayError } from '../errors/gateway-error.js';
-import { text } from './testing/scripted-inference.js';
+import { head, text } from './testing/scripted-inference.js';
 import { openTestDoor, until, type TestDoor } from './testing/test-door.js';
 
 const chat = '/v1/chat/completions';
@@ -328,6 +328,31 @@ it('further requests are refused while too many are running', async () => {
   expect((await door.send('GET', '/v1/models')).status).toBe(200);
   door.inference.generations[0]?.complete();
   expect((await first).status).toBe(200);
+});
+
+it('one caller cannot take the place of all others', async () => {
+  await door.door.close(0);
+  door = await openTestDoor(
+    { maxInFlight: 10, maxInFlightPerCaller: 2 },
+    { callerOf: ({ headers }) => headers['x-api-key'] as string | undefined },
+  );
+  door.inference.script = undefined;
+  const as = (caller: string) => door.post(chat, body, { 'x-api-key': caller });
+  const running = [as('a'), as('a'), as('b')];
+  await until(() => door.inference.generations.length === 3, 'three running requests');
+  const refused = await as('a');
+  expect([refused.status, refused.headers['retry-after']]).toEqual([429, '1']);
+  expect(refused.json()).toMatchObject({ error: { code: 'rate_limit_exceeded' } });
+  for (const path of ['/mcp/v1/demo/m/chat', '/mcp/v1/chat']) {
+    expect((await door.post(path, body, { 'x-api-key': 'a' })).status).toBe(429);
+  }
+  const unnamed = door.post(chat, body);
+  await until(() => door.inference.generations.length === 4, 'one that nobody counts');
+  for (const one of door.inference.generations) one.complete();
+  for (const one of [...running, unnamed]) expect((await one).status).toBe(200);
+  // Those that ended, and those that were refused, count no more.
+  door.inference.script = [[head, text('x')]];
+  for (let again = 0; again < 5; again++) expect((await as('a')).status).toBe(200);
 });
 
 describe('health', () => {

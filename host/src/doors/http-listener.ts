@@ -11,6 +11,8 @@ import { Exchange, type ExchangeHost } from './http/exchange.js';
 import { createHttpApp, type HttpApp } from './http/http-app.js';
 import type { HttpDoorConfig } from './http/http-door-config.js';
 import { OriginPolicy } from './http/origin-policy.js';
+import { CallerBound } from './http/caller-bound.js';
+import { StalledStreams } from './http/stalled-streams.js';
 import { answerBrokenRequest } from './http/broken-request.js';
 import { runRoute } from './http/route-runner.js';
 import type { Route } from './http/route.js';
@@ -30,6 +32,10 @@ export interface HttpDoorOptions {
   readonly info: InfoPort;
   readonly admin: AdminPort;
   readonly readiness: ReadinessPort;
+  /** How many requests wait for a plugin. Without it no stream gives way. */
+  readonly waiting?: (plugin: string) => number;
+  /** In whose name a request counts against the bound per caller; undefined for those that are not bounded. */
+  readonly callerOf?: (request: IncomingMessage) => string | undefined;
   /** The reason to refuse a request, or undefined. */
   readonly gate?: (request: IncomingMessage) => GatewayError | undefined;
   readonly logger: Logger;
@@ -61,6 +67,8 @@ export function createHttpDoor(options: HttpDoorOptions): HttpDoor {
 }
 
 const shutdownWriteMs = 500;
+/** What one caller may take of all requests that are served at the same time, where nobody says otherwise. */
+const callerShare = 0.75;
 
 class HttpListener implements HttpDoor, ExchangeHost {
   readonly server: Server;
@@ -69,6 +77,8 @@ class HttpListener implements HttpDoor, ExchangeHost {
   readonly logger: Logger;
   readonly active = new ActiveExchanges();
   readonly answers: AnswerCounts;
+  readonly stalled: StalledStreams;
+  private readonly callers: CallerBound;
   draining = false;
   private readonly routes: readonly Route[];
   private readonly hot: ReadonlyMap<string, Route>;
@@ -82,6 +92,9 @@ class HttpListener implements HttpDoor, ExchangeHost {
     this.logger = options.logger;
     this.answers = options.answers ?? new AnswerCounts();
     this.origins = new OriginPolicy(options.config);
+    this.stalled = new StalledStreams(options.waiting ?? (() => 0));
+    const { maxInFlight, maxInFlightPerCaller = Math.ceil(maxInFlight * callerShare) } = options.config;
+    this.callers = new CallerBound(maxInFlightPerCaller);
     const { inference, info, admin, readiness, version } = options;
     const routes = [
       ...healthRoutes(readiness, () => this.draining, info, version),
@@ -208,11 +221,33 @@ class HttpListener implements HttpDoor, ExchangeHost {
   }
 
   private runHot(route: Route, exchange: Exchange): void {
-    if (this.active.size > this.config.maxInFlight) {
-      const message = `the host works on ${this.config.maxInFlight} requests already`;
-      return exchange.fail(new GatewayError('rate_limited', message, { retryAfterMs: 1000 }));
+    if (this.admit(exchange)) void runRoute(route, exchange);
+  }
+
+  /** Counts a request in; answers it with 429 and says false when there are too many. */
+  admit(exchange: Exchange): boolean {
+    const { active, callers, stalled, config } = this;
+    const caller = this.options.callerOf?.(exchange.request);
+    let refusal: string | undefined;
+    if (caller !== undefined && !callers.enter(caller)) {
+      refusal = `${callers.max} requests of this caller are being served already`;
+    } else {
+      exchange.caller = caller;
+      // Streams that nobody reads make room.
+      while (active.size > config.maxInFlight && stalled.giveWay());
+      if (active.size > config.maxInFlight)
+        refusal = `the host works on ${config.maxInFlight} requests already`;
     }
-    void runRoute(route, exchange);
+    if (refusal === undefined) return true;
+    exchange.fail(new GatewayError('rate_limited', refusal, { retryAfterMs: 1000 }));
+    return false;
+  }
+
+  leave(exchange: Exchange): void {
+    this.active.delete(exchange);
+    const { caller } = exchange;
+    exchange.caller = undefined;
+    if (caller !== undefined) this.callers.leave(caller);
   }
 
   private runMcp(
@@ -220,6 +255,7 @@ class HttpListener implements HttpDoor, ExchangeHost {
     mcp: (request: IncomingMessage, response: ServerResponse) => void,
   ): void {
     const { request, response } = exchange;
+    if (request.method === 'POST' && !this.admit(exchange)) return;
     // A client listens on GET for as long as it lives; that is no work to wait for.
     if (request.method === 'GET') this.active.delete(exchange);
     if (exchange.expectsContinue) response.writeContinue();

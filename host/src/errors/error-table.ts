@@ -253,7 +253,7 @@ export const errorTable = {
     'cancelled',
     -32603,
     true,
-    'The caller left, or the host is shutting down.',
+    'The caller left or did not read the answer, or the host is shutting down.',
   ),
   truncated: row(
     'DATA_LOSS',

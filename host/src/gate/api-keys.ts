@@ -30,7 +30,8 @@ export function createKeyGate(keys: readonly string[]): Gate {
   };
 }
 
-function keyOf(headers: IncomingHttpHeaders): string | undefined {
+/** The key that a request shows, whether it is known or not. */
+export function keyOf(headers: IncomingHttpHeaders): string | undefined {
   const bearer = /^Bearer\s+(\S+)\s*$/i.exec(headers.authorization ?? '')?.[1];
   if (bearer !== undefined) return bearer;
   const other = headers['x-api-key'] ?? headers['api-key'];

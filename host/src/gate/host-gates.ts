@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { isLoopbackAddress } from './loopback.js';
 import { GatewayError } from '../errors/gateway-error.js';
-import { createKeyGate, type Gate } from './api-keys.js';
+import { createKeyGate, keyOf, type Gate } from './api-keys.js';
 
 /** Keys that open a host. */
 export interface HostKeys {
@@ -14,6 +14,7 @@ export class HostGates {
   private caller: Gate = () => undefined;
   private admin: Gate = () => undefined;
   private open = true;
+  private keyed = false;
 
   constructor(keys: HostKeys) {
     this.take(keys);
@@ -25,12 +26,25 @@ export class HostGates {
     // Who may administer may call as well.
     this.caller = createKeyGate(callers.length === 0 ? [] : [...callers, ...own]);
     this.admin = createKeyGate(admin === undefined ? callers : own);
+    this.keyed = callers.length > 0;
     this.open = callers.length === 0 && admin === undefined;
   }
 
   /** The reason why a request may not come in, or undefined. */
   mayCall({ headers }: IncomingMessage): GatewayError | undefined {
     return this.caller(headers);
+  }
+
+  /**
+   * In whose name a request that was let in counts: its key, else the address that it comes from. All that
+   * comes from this machine without a key is one caller, which `alsoLocal` says whether to count.
+   */
+  callerOf({ headers, socket }: IncomingMessage, alsoLocal: boolean): string | undefined {
+    // A key that nobody checks could be another one each time.
+    const key = this.keyed ? keyOf(headers) : undefined;
+    if (key !== undefined) return `key ${key}`;
+    const address = socket.remoteAddress ?? '';
+    return isLoopbackAddress(address) && !alsoLocal ? undefined : `address ${address}`;
   }
 
   /** The reason why a request may not administer, or undefined. Without any key only this machine may. */

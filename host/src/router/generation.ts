@@ -52,6 +52,8 @@ export interface GenerationPort {
  */
 export class ActiveGeneration implements Generation, CallSink {
   served: Served;
+  /** Milliseconds of the clock when the plugin was asked. */
+  startedAt = 0;
   private sink: GenerationSink | undefined;
   private call: TransportCall | undefined;
   private paused = false;
@@ -74,8 +76,14 @@ export class ActiveGeneration implements Generation, CallSink {
     this.served = served;
   }
 
+  /** The plugin has begun to answer. */
+  get begun(): boolean {
+    return this.seq > 0;
+  }
+
   /** Sends the request. */
   start(): void {
+    this.startedAt = this.port.now();
     const { instance } = this.lease;
     this.call = instance.client.begin(contract.inference.generate, this.request, {}, this);
   }

@@ -38,9 +38,13 @@ export interface RouterOptions {
 /** How often a request that no instance has begun is offered to another one. */
 const maxAttempts = 3;
 
+/** A plugin that has said nothing for so long, in milliseconds, has no room for the request. */
+const slowStartMs = 1000;
+
 /** From a model's name to an instance that works on the request. */
 export class Router extends ModelOperations implements Inference {
   private readonly accounts: Accounts;
+  private readonly generations = new Set<ActiveGeneration>();
 
   constructor(private readonly parts: RouterOptions) {
     super({
@@ -88,6 +92,7 @@ export class Router extends ModelOperations implements Inference {
         }
       },
       ended: (end, served, instance) => {
+        this.generations.delete(generation);
         this.accounts.generation(operationOf(call), end, served, instance, context);
       },
       progress: ({ stage, fraction }, served) => {
@@ -97,8 +102,19 @@ export class Router extends ModelOperations implements Inference {
         loads.end(watcher, served.model, ...loadEnd(error));
       },
     });
+    this.generations.add(generation);
     generation.start();
     return generation;
+  }
+
+  /** Requests that wait for a plugin: for an instance of it, or in it and longer than a prompt usually takes. */
+  waiting(plugin: string): number {
+    const before = this.parts.now() - slowStartMs;
+    let count = this.parts.registry.get(plugin)?.queued ?? 0;
+    for (const one of this.generations) {
+      if (one.served.plugin === plugin && !one.begun && one.startedAt < before) count += 1;
+    }
+    return count;
   }
 
   async embed(call: EmbedCall, context: RequestContext): Promise<Embedded> {

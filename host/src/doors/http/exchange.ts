@@ -12,6 +12,7 @@ import { pluginText } from '../shared/remarks.js';
 import type { ActiveExchanges } from './active-exchanges.js';
 import type { HttpDoorConfig } from './http-door-config.js';
 import type { OriginPolicy } from './origin-policy.js';
+import type { StalledStreams } from './stalled-streams.js';
 
 /** What all exchanges of a listener share. */
 export interface ExchangeHost {
@@ -21,6 +22,11 @@ export interface ExchangeHost {
   readonly strictParams: boolean;
   readonly active: ActiveExchanges;
   readonly answers: AnswerCounts;
+  readonly stalled: StalledStreams;
+  /** Counts a request in; answers it with 429 and says false when there are too many. */
+  admit(exchange: Exchange): boolean;
+  /** A request lets go of its place among those that are served. */
+  leave(exchange: Exchange): void;
   readonly draining: boolean;
 }
 
@@ -42,6 +48,8 @@ export class Exchange implements RequestContext {
   onShutdown: ((error: GatewayError) => void) | undefined;
   /** The client waits for leave to send its body. */
   expectsContinue = false;
+  /** In whose name it was let in; undefined when nobody counts it. */
+  caller: string | undefined;
   private controller: AbortController | undefined;
 
   constructor(
@@ -135,6 +143,13 @@ export class Exchange implements RequestContext {
     this.controller?.abort(error);
   }
 
+  /** Others are served before it: ends with an explicit error, and its place is free at once. */
+  giveUp(error: GatewayError): void {
+    this.onShutdown?.(error);
+    this.onShutdown = undefined;
+    this.host.leave(this);
+  }
+
   private headers(type: string, served: Served | undefined, warnings: number): string[] {
     const ms = (performance.now() - this.receivedAt).toFixed(1);
     const headers = ['content-type', type, 'x-request-id', this.requestId, 'openai-processing-ms', ms];
@@ -183,7 +198,7 @@ export class Exchange implements RequestContext {
   private readonly close = (): void => {
     const complete = this.response.writableFinished;
     this.closed = true;
-    this.host.active.delete(this);
+    this.host.leave(this);
     this.onShutdown = undefined;
     this.host.answers.answered(this.door, this.response.headersSent ? this.response.statusCode : 499);
     if (complete) return;

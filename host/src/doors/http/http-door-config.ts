@@ -8,6 +8,8 @@ export interface HttpDoorConfig {
   readonly keepAliveMs: number;
   /** Requests for inference served at the same time; further ones are refused. */
   readonly maxInFlight: number;
+  /** Those of one caller; absent, three quarters of `maxInFlight`. */
+  readonly maxInFlightPerCaller?: number | undefined;
   readonly allowedHosts: readonly string[];
   readonly allowedOrigins: readonly string[];
   readonly cors?: {
@@ -19,4 +21,6 @@ export interface HttpDoorConfig {
   readonly receiveTimeoutMs?: number;
   /** How long a client may leave a stream unread before it is cut, in milliseconds. Default 60,000. */
   readonly writeTimeoutMs?: number;
+  /** A stream that was left unread for so long gives way to requests that wait, in milliseconds. Default 5,000; 0 never. */
+  readonly stallTimeoutMs?: number;
 }

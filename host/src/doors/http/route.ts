@@ -9,6 +9,8 @@ export interface Route {
   readonly path: string;
   /** Matched on the bare listener, before Express. Only for paths without parameters. */
   readonly hot?: boolean;
+  /** Counts against the bounds of requests that are served at the same time; hot ones always do. */
+  readonly counted?: boolean;
   /** Answered without credential and whatever the Host header says: for probes. */
   readonly open?: boolean;
   /** Answered without credential, but only under a Host and Origin that are accepted: for pages without data. */

@@ -1,5 +1,7 @@
+import { GatewayError } from '../../errors/gateway-error.js';
 import type { Served } from '../../router/inference.js';
 import type { Exchange } from './exchange.js';
+import type { StalledStream } from './stalled-streams.js';
 
 /** What feeds a stream, as far as the stream holds it back. */
 export interface Flow {
@@ -10,11 +12,13 @@ export interface Flow {
 }
 
 const defaultWriteTimeoutMs = 60_000;
+const defaultStallTimeoutMs = 5_000;
 
 /**
  * Server-sent events to one client. The headers wait for the first event, so that an error
  * before it is still a proper status; they leave early when the keep-alive comment is due.
- * A client that reads slowly holds the source back; one that does not read at all is cut.
+ * A client that reads slowly holds the source back; one that does not read at all gives way to
+ * others when they wait, and is cut in the end.
  */
 export class SseWriter {
   private opened = false;
@@ -22,13 +26,24 @@ export class SseWriter {
   private held = false;
   private wrote = false;
   private readonly ping: NodeJS.Timeout | undefined;
+  /** Milliseconds without a byte taken, as far as the timeouts of the socket tell; 0 when it reads. */
+  private silentMs = 0;
+  private silentAt = 0;
+  private readonly stallMs: number;
+  private readonly cutMs: number;
+  private readonly stalled: StalledStream;
 
   constructor(
     private readonly exchange: Exchange,
     private readonly flow: Flow,
   ) {
     const { config } = exchange.host;
+    const { writeTimeoutMs = defaultWriteTimeoutMs, stallTimeoutMs = defaultStallTimeoutMs } = config;
+    this.cutMs = writeTimeoutMs;
+    this.stallMs = stallTimeoutMs > 0 ? Math.min(stallTimeoutMs, writeTimeoutMs) : writeTimeoutMs;
+    this.stalled = { plugin: flow.served?.plugin ?? '', giveWay: this.giveWay };
     exchange.response.on('drain', this.drained);
+    exchange.response.on('timeout', this.silent);
     if (config.keepAliveMs > 0) this.ping = setInterval(this.keepAlive, config.keepAliveMs);
     exchange.onLeave = this.left;
     if (exchange.closed) this.left();
@@ -76,19 +91,46 @@ export class SseWriter {
   private stop(): void {
     this.ended = true;
     clearInterval(this.ping);
+    this.exchange.host.stalled.delete(this.stalled);
     this.exchange.onLeave = undefined;
   }
 
   /** The timeout of a socket counts from the last byte that went out, so a slow reader may take its time. */
   private limit(): void {
-    this.exchange.request.socket.setTimeout(
-      this.exchange.host.config.writeTimeoutMs ?? defaultWriteTimeoutMs,
-    );
+    this.silentMs = 0;
+    this.exchange.request.socket.setTimeout(this.ended ? this.cutMs : this.stallMs);
   }
+
+  /** The client has not taken a byte for the time of the socket's timeout. */
+  private readonly silent = (): void => {
+    const { socket } = this.exchange.request;
+    const now = performance.now();
+    // Node skips a timeout in which bytes went out; then the count begins anew.
+    if (now - this.silentAt > this.stallMs * 1.5) this.silentMs = 0;
+    this.silentAt = now;
+    this.silentMs += this.stallMs;
+    if (this.ended || this.silentMs >= this.cutMs) {
+      socket.destroy();
+      return;
+    }
+    socket.setTimeout(this.stallMs);
+    if (this.held && this.flow.served !== undefined) this.exchange.host.stalled.add(this.stalled);
+  };
+
+  private readonly giveWay = (): void => {
+    const seconds = Math.round(this.silentMs / 100) / 10;
+    this.exchange.giveUp(
+      new GatewayError(
+        'cancelled',
+        `nothing of the answer was read for ${seconds} s while other requests waited`,
+      ),
+    );
+  };
 
   private readonly drained = (): void => {
     if (!this.held || this.ended) return;
     this.held = false;
+    this.exchange.host.stalled.delete(this.stalled);
     this.exchange.request.socket.setTimeout(0);
     this.flow.resume();
   };

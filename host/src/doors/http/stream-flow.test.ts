@@ -129,6 +129,78 @@ describe.each(paths)('a client of %s that reads slowly', (path) => {
   });
 });
 
+describe.each(paths)('a client of %s that does not read', (path) => {
+  let waiting = 0;
+  beforeEach(async () => {
+    waiting = 0;
+    await door.door.close(0);
+    door = await openTestDoor({ stallTimeoutMs: 50, maxInFlight: 3 }, { waiting: () => waiting });
+    door.inference.script = undefined;
+  });
+
+  /** Opens a stream and fills it until its client holds it back. */
+  async function stall(): Promise<{ socket: Socket; made: Awaited<ReturnType<typeof generation>> }> {
+    const { length } = door.inference.generations;
+    const socket = open(path, { messages, stream: true });
+    socket.pause();
+    await until(() => door.inference.generations[length]?.attached === true, 'a generation');
+    const made = door.inference.generations[length];
+    if (made === undefined) throw new Error('no generation');
+    for (let sent = 0; sent < 1000 && !(await staysPaused(made)); sent++)
+      made.push(text('x'.repeat(100_000)));
+    expect(made.paused).toBe(true);
+    return { socket, made };
+  }
+
+  it('gives way to one that waits, the oldest first, and is told so when it reads after all', async () => {
+    const [first, second] = [await stall(), await stall()];
+    // Nobody waits: both may stay, however often it is looked.
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect([first.made.cancelled, second.made.cancelled]).toEqual([false, false]);
+    waiting = 1;
+    await until(() => first.made.cancelled, 'the first gives way');
+    waiting = 0;
+    expect(second.made.cancelled).toBe(false);
+    let got = '';
+    first.socket.on('data', (chunk: Buffer) => (got = (got + chunk.toString()).slice(-2000)));
+    first.socket.resume();
+    await until(() => got.endsWith('0\r\n\r\n'), 'the end', 10_000);
+    expect(got).toContain('while other requests waited');
+    expect(got).not.toMatch(/\[DONE\]|event: done/);
+  });
+
+  it('stays when it reads, however slowly', async () => {
+    const { socket, made } = await stall();
+    waiting = 1;
+    socket.resume();
+    const reading = setInterval(() => {
+      socket.resume();
+      setImmediate(() => socket.pause());
+    }, 10);
+    try {
+      const before = made.resumes;
+      for (let round = 0; round < 20; round++) {
+        await until(() => !made.paused || made.cancelled, 'it is read');
+        while (!made.paused && !made.cancelled) made.push(text('x'.repeat(100_000)));
+      }
+      expect(made.cancelled).toBe(false);
+      expect(made.resumes).toBeGreaterThan(before);
+    } finally {
+      clearInterval(reading);
+    }
+  });
+
+  it('gives its place up when the host has no other', async () => {
+    const stalled = [await stall(), await stall(), await stall()];
+    await until(() => {
+      const reply = open(path, { messages });
+      reply.end();
+      return stalled.some(({ made }) => made.cancelled);
+    }, 'one gives way');
+    expect(stalled.filter(({ made }) => made.cancelled).length).toBeLessThan(3);
+  });
+});
+
 async function staysPaused(made: { readonly paused: boolean }): Promise<boolean> {
   for (let tick = 0; tick < 500 && made.paused; tick++) await new Promise((resolve) => setImmediate(resolve));
   return made.paused;

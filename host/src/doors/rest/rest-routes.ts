@@ -70,6 +70,7 @@ export function restRoutes({ inference, info, admin, version }: RestPorts): Rout
       door,
       method: 'POST',
       path: '/mcp/v1/:adapter/*model/:operation',
+      counted: true,
       handle: (exchange, body, params) => operate(inference, exchange, body as Body, params),
     },
   ];
