@@ -59,6 +59,14 @@ describe('GuardedProcess', () => {
     await until('its child is gone', async () => !(await isAlive(child)));
   });
 
+  it('asks again before one that hangs at the first SIGTERM has taken a second', async () => {
+    const hanging = await run(
+      "trap 'trap \"exit 7\" TERM; sleep 0.8 & wait; exit 5' TERM; echo ready; while :; do sleep 0.01; done",
+    );
+    await until('it listens', () => hanging.tail.lines.includes('ready'));
+    expect(await hanging.stop()).toEqual({ code: 7 });
+  });
+
   it('leaves nothing in its group when it dies by itself', async () => {
     const dying = await run('sleep 1000 & echo child $!; exit 1');
     await dying.exit;

@@ -91,12 +91,16 @@ export class GuardedProcess {
     return this.#over === undefined;
   }
 
-  /** Ends it: SIGTERM, again after a second, SIGKILL to the group after three. Resolves when it is gone. */
+  /**
+   * Ends it: SIGTERM, soon again, SIGKILL to the group after two seconds more. Resolves when it is gone. An engine
+   * that was left in the middle of a whole answer hangs at the first and leaves at the second; a host that stops has
+   * less than a second for all of this.
+   */
   async stop(): Promise<ProcessExit> {
     const pid = this.pid;
     if (pid === undefined) return this.exit;
     for (const [signal, target, wait] of [
-      ['SIGTERM', pid, 1_000],
+      ['SIGTERM', pid, 300],
       ['SIGTERM', pid, 2_000],
       ['SIGKILL', process.platform === 'win32' ? pid : -pid, 5_000],
     ] as const) {
