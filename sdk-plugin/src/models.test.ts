@@ -55,6 +55,7 @@ describe('GetModel', () => {
     await expect(client.getModel('small')).rejects.toMatchObject({
       code: 'NOT_FOUND',
       reason: 'MODEL_NOT_FOUND',
+      fields: [{ field: 'model', description: expect.any(String) as unknown }],
     });
   });
 });

@@ -30,5 +30,6 @@ export class PluginError extends Error {
 
 /** The error for a model that is not there. */
 export function modelNotFound(id: string): PluginError {
-  return new PluginError('MODEL_NOT_FOUND', `model ${JSON.stringify(id)} does not exist`);
+  const description = `model ${JSON.stringify(id)} does not exist`;
+  return new PluginError('MODEL_NOT_FOUND', description, { fields: [{ field: 'model', description }] });
 }

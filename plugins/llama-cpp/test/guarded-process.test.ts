@@ -61,7 +61,7 @@ describe('GuardedProcess', () => {
 
   it('asks again before one that hangs at the first SIGTERM has taken a second', async () => {
     const hanging = await run(
-      "trap 'trap \"exit 7\" TERM; sleep 0.8 & wait; exit 5' TERM; echo ready; while :; do sleep 0.01; done",
+      'trap \'trap "exit 7" TERM; sleep 0.8 & wait; exit 5\' TERM; echo ready; while :; do sleep 0.01; done',
     );
     await until('it listens', () => hanging.tail.lines.includes('ready'));
     expect(await hanging.stop()).toEqual({ code: 7 });
