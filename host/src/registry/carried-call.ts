@@ -153,11 +153,7 @@ export class CarriedCall implements TransportCall {
       if (message === undefined) break;
       this.wanted -= 1;
       this.grant(message.length + messageCost);
-      try {
-        this.sink.message(message);
-      } catch (thrown) {
-        aside(thrown);
-      }
+      this.sink.message(message);
     }
     this.delivering = false;
     if (this.last !== undefined && this.ready.length === 0) this.finish(this.last);
@@ -180,11 +176,7 @@ export class CarriedCall implements TransportCall {
     this.isOver = true;
     clearTimeout(this.timer);
     this.carrier.over(this);
-    try {
-      this.sink.end(status);
-    } catch (thrown) {
-      aside(thrown);
-    }
+    this.sink.end(status);
   }
 }
 
@@ -195,11 +187,4 @@ function brokenRule(what: string): CallStatus {
 /** Bytes that must wait: they do not hold on to the message of the stream that they came in. */
 function kept(bytes: Buffer): Buffer {
   return bytes.length * 2 < bytes.buffer.byteLength ? Buffer.from(bytes) : bytes;
-}
-
-/** What a sink throws concerns nobody else on the stream. */
-function aside(thrown: unknown): void {
-  queueMicrotask(() => {
-    throw thrown;
-  });
 }
