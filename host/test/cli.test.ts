@@ -166,8 +166,10 @@ describe('client-config', () => {
     expect(plain.stderr).toContain('file://./outrigger-server.yaml');
   });
 
-  it('refers to the key and to the configuration, and never prints the key', async () => {
-    for (const client of ['claude', 'claude-code', 'vscode', 'windsurf', 'cursor', 'docker']) {
+  // A row each: twelve starts in one test would need more time than a busy machine has for it.
+  it.each(['claude', 'claude-code', 'vscode', 'windsurf', 'cursor', 'docker'])(
+    '%s refers to the key and to the configuration, and never prints the key',
+    async (client) => {
       for (const http of [['--http'], []]) {
         const { stdout, stderr } = await outrigger([
           'client-config',
@@ -181,8 +183,8 @@ describe('client-config', () => {
         expect(stdout).toMatch(/OUTRIGGER_API_KEY|input:outrigger-key/);
         if (http.length === 0 && client !== 'docker') expect(stdout).toContain(join(folder, 'good.yaml'));
       }
-    }
-  });
+    },
+  );
 });
 
 describe('exit codes and colours', () => {
