@@ -2,7 +2,8 @@
 // The prompt is `seed pieces delayMs`. What goes wrong is told by the
 // environment: ORACLE_NAME, ORACLE_VERSION, ORACLE_START_MS (late), ORACLE_EXIT_MS
 // (dies after), ORACLE_FAIL (share of failing answers), ORACLE_SLOW_MS (before the
-// first piece), ORACLE_MODE (exclusive), ORACLE_NO_EMBED, ORACLE_DEAF (ignores SIGTERM and Shutdown).
+// first piece), ORACLE_MODE (exclusive), ORACLE_NO_EMBED, ORACLE_DEAF (ignores SIGTERM and Shutdown),
+// ORACLE_PLAIN (or the argument --plain: does not serve Multiplex, as an older SDK).
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Model } from '@outrigger/proto';
 import {
@@ -17,6 +18,7 @@ import {
 import { piece } from './oracle.mjs';
 
 const env = process.env;
+const plain = env['ORACLE_PLAIN'] !== undefined || process.argv.includes('--plain');
 let greeting = '';
 const number = (name) => Number(env[name] ?? 0);
 
@@ -65,4 +67,6 @@ await servePlugin(
         }
       : {}),
   }),
+  // A plugin that takes small requests only cannot serve it.
+  plain ? { maxReceiveBytes: 256 * 1024 } : {},
 );

@@ -1,8 +1,9 @@
 // npm run bench:swap -- [--callers 64] [--streams 500] [--swaps 20] [--calls 100000]
-//                       [--no-drain] [--light] [--json]
+//                       [--no-drain] [--light] [--plain] [--json]
 // Exits with 0 when nothing was lost. With --no-drain the old instance is cut off
 // at the commit: that run must fail, or the proof proves nothing. --light has
-// four callers and no streams: for the host's memory over many swaps.
+// four callers and no streams: for the host's memory over many swaps. With --plain
+// every other instance does not serve Multiplex.
 import { parseArgs } from 'node:util';
 import { runSwapLoad } from './swap-load.mjs';
 
@@ -14,6 +15,7 @@ const { values } = parseArgs({
     calls: { type: 'string' },
     'stream-ms': { type: 'string', default: '10000' },
     'no-drain': { type: 'boolean', default: false },
+    plain: { type: 'boolean', default: false },
     light: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
@@ -27,6 +29,7 @@ const result = await runSwapLoad({
   calls: Number(values.calls ?? (light ? 0 : 100_000)),
   streamMs: Number(values['stream-ms']),
   drain: !values['no-drain'],
+  plain: values.plain,
   onProgress: ({ swaps: done, calls, rss, heap }) => {
     const mebibytes = (bytes) => (bytes / 2 ** 20).toFixed(1);
     const held = `${mebibytes(rss)} MiB, heap after gc ${mebibytes(heap)} MiB`;

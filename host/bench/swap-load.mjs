@@ -8,11 +8,21 @@ import { createEngineRoom } from '../dist/engine-room.js';
 import { check } from './oracle.mjs';
 
 const silent = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
+const multiplex = 'outrigger.plugin.v1.Multiplex';
 const plugin = fileURLToPath(new URL('oracle-plugin.mjs', import.meta.url));
 
-/** Runs the load; `options` are callers, streams, swaps, calls, streamMs, drain, onProgress. */
+/** Runs the load; `options` are callers, streams, swaps, calls, streamMs, drain, plain, onProgress. */
 export async function runSwapLoad(options) {
-  const { callers, streams, swaps, calls, streamMs = 10_000, drain = true, onProgress = () => {} } = options;
+  const {
+    callers,
+    streams,
+    swaps,
+    calls,
+    streamMs = 10_000,
+    drain = true,
+    plain = false,
+    onProgress = () => {},
+  } = options;
   const before = { fds: descriptors(), rss: process.memoryUsage.rss() };
   const config = parseConfig({
     plugins: {
@@ -60,6 +70,7 @@ export async function runSwapLoad(options) {
   const loads = [...Array.from({ length: callers }, caller)];
   const rests = [...Array.from({ length: streams }, stream)];
 
+  const carried = new Set();
   const commits = [];
   const prepares = [];
   const rss = [];
@@ -68,7 +79,11 @@ export async function runSwapLoad(options) {
     // Spread over the calls, each generation serving; without callers, one after the other.
     const serves = () => tally.processOf.has(room.registry.get('oracle').active?.instanceId);
     while (callers > 0 && (tally.issued.call < (index * calls) / (swaps + 1) || !serves())) await sleep(5);
-    const result = await room.admin.swap('oracle', { bakeMs: 0 }, new AbortController().signal);
+    // The first one serves Multiplex; with `plain` every other one after it does not.
+    const command = [process.execPath, plugin, ...(plain && index % 2 === 1 ? ['--plain'] : [])];
+    const signal = new AbortController().signal;
+    const result = await room.admin.swap('oracle', { bakeMs: 0, command }, signal);
+    carried.add(room.registry.get('oracle').active.manifest.services.includes(multiplex));
     commits.push(result.commitMs);
     prepares.push(result.prepareMs);
     if (index % Math.max(1, Math.floor(swaps / 50)) === 0) {
@@ -95,6 +110,7 @@ export async function runSwapLoad(options) {
     instances,
     pids,
     sockets,
+    carried,
     commits,
     prepares,
     rss,
@@ -182,7 +198,20 @@ async function oneCall(room, tally, seed, pieces, delayMs, kind) {
 
 function report(
   tally,
-  { before, instances, pids, sockets, commits, prepares, rss, heap, lingering, coldStartMs, options },
+  {
+    before,
+    instances,
+    pids,
+    sockets,
+    carried,
+    commits,
+    prepares,
+    rss,
+    heap,
+    lingering,
+    coldStartMs,
+    options,
+  },
 ) {
   const sorted = (list) => [...list].sort((a, b) => a - b);
   const quantile = (list, q) => sorted(list)[Math.min(list.length - 1, Math.floor(q * list.length))] ?? 0;
@@ -216,6 +245,7 @@ function report(
     options.callers === 0 || straddled.call + straddled.stream >= options.swaps,
     'too few requests straddled a commit',
   );
+  demand(carried.has(false) === (options.plain === true), 'the wrong instances served Multiplex');
   demand(
     tally.endings.length === options.swaps + 1,
     `${tally.endings.length} of ${options.swaps + 1} processes ended`,

@@ -52,6 +52,12 @@ describe('swaps under load, with real processes', () => {
     expect(report.straddled.stream).toBeGreaterThan(0);
   }, 120_000);
 
+  it('lose nothing between instances that serve Multiplex and instances that do not', async () => {
+    const { status, report } = await run('--plain');
+    expect(report.problems).toEqual([]);
+    expect(status).toBe(0);
+  }, 120_000);
+
   it('lose streams when the old instance is not drained: the proof can fail', async () => {
     const { status, report } = await run('--no-drain');
     expect(status).toBe(1);

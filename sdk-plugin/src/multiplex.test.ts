@@ -69,12 +69,12 @@ const service = pluginService({
       if (name === 'broken') throw new Error('secret');
       return sample(/^\d+$/.test(name) ? 'x'.repeat(Number(name)) : `you said ${name}`);
     },
-    // `count size`, then `wait` waits and `fail` fails.
+    // `count size`, then `wait` waits and `fail` fails; with `mixed` every other one is short.
     tick: async function* ({ name }, { signal }) {
       const [count = '0', size = '0', then] = name.split(' ');
       for (let index = 0; index < Number(count); index++) {
         made += 1;
-        yield sample('x'.repeat(Number(size)));
+        yield sample('x'.repeat(then === 'mixed' && index % 2 === 1 ? index : Number(size)));
       }
       if (then === 'wait') await atTheDoor(signal);
       if (then === 'fail') throw new PluginError('CONFLICT', 'failed at last');
@@ -330,10 +330,10 @@ describe('a long message', () => {
   });
 
   it('stays in order with short ones before and after', async () => {
-    host.say(begin(1, work.tick.path, ask('40 300000')), credit(1, 2 ** 31));
+    host.say(begin(1, work.tick.path, ask('40 300000 mixed')), credit(1, 2 ** 31));
     const { messages, end } = await host.end(1);
     expect(messages.map((bytes) => work.tick.response.decode(bytes).name.length)).toEqual(
-      Array.from({ length: 40 }, () => 300_000),
+      Array.from({ length: 40 }, (_, index) => (index % 2 === 1 ? index : 300_000)),
     );
     expect(end?.code).toBe(0);
   });

@@ -130,7 +130,7 @@ export class CarriedCall implements TransportCall {
       return;
     }
     if (more) {
-      this.pieces.push(kept(bytes));
+      this.pieces.push(bytes);
       return;
     }
     let whole = bytes;
@@ -140,7 +140,7 @@ export class CarriedCall implements TransportCall {
     }
     this.pieceBytes = 0;
     this.credit -= whole.length + messageCost;
-    this.ready.push(this.wanted > this.ready.length ? whole : kept(whole));
+    this.ready.push(whole);
     this.deliver();
   }
 
@@ -182,9 +182,4 @@ export class CarriedCall implements TransportCall {
 
 function brokenRule(what: string): CallStatus {
   return { code: grpcCode.INTERNAL, message: `the plugin ${what}`, details: undefined };
-}
-
-/** Bytes that must wait: they do not hold on to the message of the stream that they came in. */
-function kept(bytes: Buffer): Buffer {
-  return bytes.length * 2 < bytes.buffer.byteLength ? Buffer.from(bytes) : bytes;
 }

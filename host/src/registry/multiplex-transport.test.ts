@@ -114,15 +114,16 @@ describe('messages', () => {
   });
 
   it('reach a reader that reads within `message` one after the other', async () => {
-    const { sink } = await reading();
+    const { sink, call } = invoke();
+    await turn();
     let within = 0;
-    const read = sink.onMessage;
     sink.onMessage = () => {
       expect((within += 1)).toBe(1);
-      read();
+      call.read();
       within -= 1;
     };
     wire.answer({ message: Buffer.from('a') }, { message: Buffer.from('b') }, { end: ok });
+    call.read();
     expect(sink.messages).toHaveLength(2);
     expect(sink.code).toBe(0);
   });
@@ -347,6 +348,14 @@ describe('a carrier that is lost', () => {
     wire.loosen();
     invoke();
     expect(wire.plain).toEqual([generate.path]);
+  });
+
+  it('does not change why a call was given up', async () => {
+    const { sink, call } = await reading();
+    call.cancel();
+    wire.lose(lost);
+    await turn();
+    expect(sink.ends).toMatchObject([{ code: grpcCode.CANCELLED }]);
   });
 
   it('without an error is an error to its calls', async () => {
