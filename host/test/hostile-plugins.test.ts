@@ -55,6 +55,10 @@ describe('a plugin that answers badly', () => {
     ['frame-garbage', /sent a frame that cannot be read/],
     ['huge', /a limit on messages|does not answer|cannot be read/],
     ['dies', /does not answer|gave the request up/],
+    ['carry-garbage', /does not know/],
+    ['carry-half', /does not know/],
+    ['carry-leaves', /does not answer/],
+    ['carry-pieces', /a limit on messages/],
   ])(
     '%s: the request fails with a true error, others do not',
     async (mode, why) => {
@@ -69,7 +73,34 @@ describe('a plugin that answers badly', () => {
     60_000,
   );
 
-  it.each(['endless', 'ignores-cancel'])(
+  it.each(['carry-refused', 'carry-strangers'])(
+    '%s: its requests are answered all the same',
+    async (mode) => {
+      const all = await beside(mode);
+      await active(all, 'bad');
+      const answered = async (): Promise<boolean> => (await ask(all, 'bad/bad', 'x')).text === 'a';
+      await until(answered, 'one is answered');
+      for (let times = 0; times < 20; times++) expect(await answered()).toBe(true);
+      await goodServes(all);
+    },
+    60_000,
+  );
+
+  it('carry-beyond: what is sent without credit ends the call of a slow reader', async () => {
+    const all = await beside('carry-beyond');
+    await active(all, 'bad');
+    const { transport } = all.registry.get('bad')?.active ?? {};
+    const status = await new Promise<{ code: number }>((end) =>
+      transport?.invoke('/outrigger.plugin.v1.Inference/Generate', Buffer.alloc(0), undefined, {
+        message: () => undefined,
+        end,
+      }),
+    );
+    expect(status).toMatchObject({ code: 13, message: 'the plugin sent more than it was granted' });
+    await goodServes(all);
+  }, 60_000);
+
+  it.each(['endless', 'ignores-cancel', 'carry-silent'])(
     '%s: the caller leaves and gets away',
     async (mode) => {
       const all = await beside(mode);

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import {
   EmbedResponse,
+  Embedding,
   GenerateRequest,
   InferenceDefinition,
   LifecycleDefinition,
@@ -56,8 +57,10 @@ describe.each([
             running -= 1;
           }
         },
-        embed: ({ inputs }) =>
-          Promise.resolve(EmbedResponse.create({ embeddings: inputs.map(() => ({ values: [1] })) })),
+        embed: ({ inputs }) => {
+          const values = inputs.map(() => Embedding.create({ values: [1] }));
+          return Promise.resolve(EmbedResponse.create({ embeddings: values }));
+        },
       }),
     );
     transport = openTransport({ address: plugin.address.replace('unix://', 'unix:') });
