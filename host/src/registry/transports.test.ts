@@ -58,7 +58,7 @@ describe.each([
           }
         },
         embed: ({ inputs }) => {
-          const values = inputs.map(() => Embedding.create({ values: [1] }));
+          const values = inputs.map(() => Embedding.create({}));
           return Promise.resolve(EmbedResponse.create({ embeddings: values }));
         },
       }),
