@@ -121,6 +121,7 @@ export async function createEngineRoom(
     loads,
     discovery,
     start: () => {
+      void directory.tidy();
       discovery.start(configuredSources(config, environment));
     },
     reload: async (next) => {

@@ -1,5 +1,8 @@
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { PluginProcess, prepareProcesses } from '../src/registry/plugin-process.js';
@@ -248,5 +251,35 @@ const lone = fileURLToPath(new URL('fixtures/lone-host.mjs', import.meta.url));
     await until(() => !groups.some(groupLives), 'the plugins are gone', 10_000);
     // 1.8 seconds and a little for a machine that is busy.
     expect(Date.now() - killedAt).toBeLessThan(4000);
+  }, 60_000);
+
+  it('leaves a folder of sockets behind, which the next host removes', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'hosts-'));
+    const start = (plugins: object) =>
+      spawn(node, [lone, JSON.stringify({ bundledPlugins: false, plugins })], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+        env: { ...process.env, TMPDIR: folder },
+      });
+    const folders = () => readdirSync(folder).filter((name) => name.startsWith('outrigger-'));
+    const [first, second] = [start({ kind: oracle() }), start({})];
+    let third: ReturnType<typeof start> | undefined;
+    try {
+      await new Promise((resolve) => first.stdout.once('data', resolve));
+      await until(() => folders().length === 2, 'both hosts have a folder');
+      first.kill('SIGKILL');
+      await new Promise((resolve) => first.once('exit', resolve));
+      const before = folders();
+      third = start({});
+      // Its own makes three; the dead one's goes when the last of its plugins has.
+      await until(() => folders().some((name) => !before.includes(name)), 'the third has one');
+      await until(() => folders().length === 2, 'the one of the dead host is gone');
+      expect(folders().filter((name) => before.includes(name))).toHaveLength(1);
+      expect(second.exitCode).toBeNull();
+    } finally {
+      third?.kill('SIGKILL');
+      first.kill('SIGKILL');
+      second.kill('SIGKILL');
+      await rm(folder, { recursive: true, force: true });
+    }
   }, 60_000);
 });

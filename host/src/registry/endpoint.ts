@@ -4,31 +4,50 @@ import { mkdtemp, rm, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GatewayError } from '../errors/gateway-error.js';
+import { claimFolder, folderPrefix, removeAbandoned } from './abandoned-folders.js';
 
 /** Longest path of a unix socket that every kernel takes; longer ones are cut in silence. */
 const maxSocketPath = 100;
 
+/** How long plugins of a killed host may live on, and more, in milliseconds. */
+const lingerMs = 4000;
+
 /** A private directory in which spawned plugins get their sockets. */
 export class EndpointDirectory {
-  private constructor(readonly path: string) {}
+  private timer: NodeJS.Timeout | undefined;
+
+  private constructor(
+    readonly path: string,
+    private readonly base: string,
+  ) {}
 
   /** Makes the directory, mode 0700, under the system's temporary one. */
   static async create(): Promise<EndpointDirectory> {
     for (const base of [tmpdir(), '/tmp']) {
-      const path = await mkdtemp(join(base, 'outrigger-')).catch((thrown: unknown) => {
+      const path = await mkdtemp(join(base, folderPrefix)).catch((thrown: unknown) => {
         throw new GatewayError(
           'internal',
           `no folder for the sockets of plugins can be made in ${base}; set TMPDIR to a folder that can be written to`,
           { cause: thrown },
         );
       });
-      if (path.length + 40 <= maxSocketPath) return new EndpointDirectory(path);
+      if (path.length + 40 <= maxSocketPath) {
+        await claimFolder(path);
+        return new EndpointDirectory(path, base);
+      }
       await rm(path, { recursive: true, force: true });
     }
     throw new GatewayError(
       'internal',
       'no temporary directory has a path short enough for unix sockets; set TMPDIR to a shorter one',
     );
+  }
+
+  /** Removes what hosts left behind that were killed; in the background, it never fails. */
+  async tidy(): Promise<void> {
+    if (!(await removeAbandoned(this.base))) return;
+    this.timer = setTimeout(() => void removeAbandoned(this.base), lingerMs);
+    this.timer.unref();
   }
 
   /** An address that was never used before. */
@@ -72,6 +91,7 @@ export class EndpointDirectory {
   }
 
   async remove(): Promise<void> {
+    clearTimeout(this.timer);
     await rm(this.path, { recursive: true, force: true });
   }
 }
