@@ -65,6 +65,7 @@ export async function createHost(config: Config, deps: HostDeps): Promise<Host> 
     room,
     uptimeMs,
     inFlight: () => http.inFlight,
+    stalled: () => http.stalled.size,
     config: () => reloader?.status(),
   });
   const mcp = new LazyMcp(room, config, logger, () => live.strictParams);

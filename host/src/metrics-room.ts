@@ -13,12 +13,14 @@ export interface MetricsRoomOptions {
   readonly uptimeMs: () => number;
   /** Requests over HTTP that are being worked on. */
   readonly inFlight: () => number;
+  /** Those of them whose client does not read. */
+  readonly stalled: () => number;
   readonly config: () => ConfigStatus | undefined;
 }
 
 /** Begins to count, and renders what was counted. */
 export function openMetrics(options: MetricsRoomOptions): MetricsSource & { readonly answers: AnswerCounts } {
-  const { room, uptimeMs, inFlight, config } = options;
+  const { room, uptimeMs, inFlight, stalled, config } = options;
   const answers = new AnswerCounts();
   const readers = hostMetrics({
     version: hostVersion,
@@ -27,6 +29,7 @@ export function openMetrics(options: MetricsRoomOptions): MetricsSource & { read
     inference: new InferenceTally(room.ledger),
     happenings: new EventTally(room.events),
     inFlight,
+    stalled,
     totals: () => room.ledger.totals(),
     plugins: () => room.admin.list(),
     config,

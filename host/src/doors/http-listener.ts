@@ -52,6 +52,8 @@ export interface HttpDoor {
   readonly server: Server;
   /** Requests that are being worked on. */
   readonly inFlight: number;
+  /** Streams whose client does not read. */
+  readonly stalled: { readonly size: number };
   /** Begins to listen. Rejects when the address is taken. */
   listen(): Promise<AddressInfo>;
   /**

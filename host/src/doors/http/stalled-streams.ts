@@ -21,6 +21,10 @@ export class StalledStreams {
   /** `waiting` tells how many requests wait for a plugin. */
   constructor(private readonly waiting: (plugin: string) => number) {}
 
+  get size(): number {
+    return this.streams.size;
+  }
+
   add(stream: StalledStream): void {
     this.streams.add(stream);
     this.timer ??= setInterval(() => this.look(), lookEveryMs).unref();

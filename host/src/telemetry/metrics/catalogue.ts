@@ -19,6 +19,10 @@ export const metricTable = {
     'Requests answered over HTTP, by door and status; 499 when the caller left first.',
   ),
   outrigger_http_requests_in_flight: gauge([], 'Requests over HTTP that are being worked on.'),
+  outrigger_http_streams_stalled: gauge(
+    [],
+    'Streams whose client takes no bytes; they give way to requests that wait (server.stallTimeoutMs).',
+  ),
   outrigger_errors_total: counter(
     ['door', 'kind'],
     'Requests over HTTP that ended with an error, by its kind; also those that named no known model.',

@@ -25,8 +25,9 @@ export interface HostMetricsPort {
   readonly answers: AnswerCounts;
   readonly inference: InferenceTally;
   readonly happenings: EventTally;
-  /** Requests over HTTP that are being worked on. */
+  /** Requests over HTTP that are being worked on, and streams of them that nobody reads. */
   inFlight(): number;
+  stalled(): number;
   totals(): readonly UsageTotals[];
   plugins(): readonly PluginFigures[];
   /** Which configuration is in force; undefined where it cannot be read again. */
@@ -68,6 +69,7 @@ export function hostMetrics(port: HostMetricsPort): MetricReaders {
     outrigger_http_requests_total: () =>
       answers.answers().map(({ door, what, count }) => [{ door, code: what }, count]),
     outrigger_http_requests_in_flight: () => [[{}, port.inFlight()]],
+    outrigger_http_streams_stalled: () => [[{}, port.stalled()]],
     outrigger_errors_total: () =>
       answers.errors().map(({ door, what, count }) => [{ door, kind: what }, count]),
     outrigger_requests_total: () =>
