@@ -28,16 +28,18 @@ export class Accounts {
     operation: 'chat' | 'completion',
     end: GenerationEnd,
     served: Served,
-    instance: PluginInstance,
+    instance: Pick<PluginInstance, 'track'>,
     context: RequestContext,
   ): void {
     const { error, usage, pieces, firstAt } = end;
-    const cut = error !== undefined;
+    const outcome = error === undefined ? 'complete' : outcomeOf[error.kind];
+    // What was refused before anything came has used nothing; what was cut has used at least what came.
+    const cut = error !== undefined && (outcome !== 'refused' || pieces > 0 || usage !== undefined);
     const firstTokenMs = firstAt === undefined ? undefined : firstAt - context.receivedAt;
     instance.track.note(faultOfPlugin(error), firstTokenMs);
     this.record(served, context, {
       operation,
-      outcome: error === undefined ? 'complete' : outcomeOf[error.kind],
+      outcome,
       inputTokens: usage?.inputTokens,
       outputTokens: usage?.outputTokens ?? (cut && pieces > 0 ? pieces : undefined),
       partial: cut || (usage?.partial ?? false),
@@ -49,18 +51,19 @@ export class Accounts {
   /** A request to embed ended. */
   embedding(
     served: Served,
-    instance: PluginInstance,
+    instance: Pick<PluginInstance, 'track'>,
     context: RequestContext,
     inputTokens: number | undefined,
     error: GatewayError | undefined,
   ): void {
     instance.track.note(faultOfPlugin(error), undefined);
+    const outcome = error === undefined ? 'complete' : outcomeOf[error.kind];
     this.record(served, context, {
       operation: 'embed',
-      outcome: error === undefined ? 'complete' : outcomeOf[error.kind],
+      outcome,
       inputTokens,
       outputTokens: undefined,
-      partial: error !== undefined,
+      partial: error !== undefined && outcome !== 'refused',
       estimated: false,
       firstTokenMs: undefined,
     });

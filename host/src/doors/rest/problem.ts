@@ -9,6 +9,7 @@ export interface Problem {
   /** The id of the request. */
   readonly instance: string;
   readonly kind: string;
+  /** Trying again may help: by the kind of the error, or because the plugin says when to. */
   readonly retryable: boolean;
   readonly param?: string;
   /** Seconds. */
@@ -25,7 +26,7 @@ export function problem(error: GatewayError, requestId: string): Problem {
     detail: error.message,
     instance: requestId,
     kind: error.kind,
-    retryable: row.retryable,
+    retryable: row.retryable || error.retryAfterMs !== undefined,
     ...(error.param === undefined ? {} : { param: error.param }),
     ...(error.retryAfterMs === undefined ? {} : { retry_after: error.retryAfterMs / 1000 }),
   };
