@@ -92,6 +92,7 @@ export async function createEngineRoom(
     hostVersion,
     exchange: (slot, source, why) =>
       admin.exchange(slot, source, { why, bakeMs: 1000 }, new AbortController().signal),
+    alone: (slot, work) => admin.alone(slot, work),
     events,
     log,
   });

@@ -149,7 +149,12 @@ export class PluginAdmin {
   async restart(name: string, signal: AbortSignal): Promise<void> {
     const slot = this.slot(name);
     if (slot.active !== undefined) await this.swap(name, {}, signal);
-    else slot.start();
+    else {
+      await this.alone(slot, () => {
+        slot.start();
+        return Promise.resolve();
+      });
+    }
   }
 
   private slot(name: string): PluginSlot {
@@ -165,7 +170,8 @@ export class PluginAdmin {
     );
   }
 
-  private async alone<T>(slot: PluginSlot, work: () => Promise<T>): Promise<T> {
+  /** Does something with a plugin while nobody else swaps, drains or starts it; a conflict otherwise. */
+  async alone<T>(slot: PluginSlot, work: () => Promise<T>): Promise<T> {
     if (this.busy.has(slot.name)) {
       throw new GatewayError('conflict', `plugin ${slot.name} is being swapped or drained already`, {
         retryAfterMs: 1000,

@@ -18,6 +18,8 @@ export interface DiscoveryOptions {
   readonly hostVersion: string;
   /** Exchanges a plugin for an instance of a source (its own when undefined), alone with it. */
   readonly exchange: (slot: PluginSlot, source: PluginSource | undefined, why: string) => Promise<unknown>;
+  /** Does something with a plugin while nobody else is at it; rejects with a conflict otherwise. */
+  readonly alone: <T>(slot: PluginSlot, work: () => Promise<T>) => Promise<T>;
   readonly events: EventLog;
   readonly log: Logger;
 }
@@ -54,6 +56,7 @@ export class Discovery {
     this.reconciler = new Reconciler({
       registry,
       exchange: (slot, source) => exchange(slot, source, 'the desired set has changed'),
+      alone: (slot, work) => this.patiently(() => options.alone(slot, work)),
       events,
       log,
       onSources: (sources) => {

@@ -1,5 +1,6 @@
 import { describe, expect, it, jest } from '@jest/globals';
 import fc from 'fast-check';
+import { SwapMode } from '@outrigger/proto';
 import { GatewayError } from '../errors/gateway-error.js';
 import {
   nextState,
@@ -329,6 +330,58 @@ describe('a swap', () => {
     launcher.failing = undefined;
     await until(() => slot.active !== undefined);
     expect(slot.source.config).toEqual({});
+    await slot.close(1);
+  });
+
+  it('never starts a second one beside the first where only one can be, not even during back-off', async () => {
+    const all = setUp({ restart: { minDelayMs: 20, maxDelayMs: 20, resetAfterMs: 0 } });
+    all.launcher.manifest = { swapMode: SwapMode.SWAP_MODE_EXCLUSIVE };
+    all.slot.start();
+    await until(() => all.slot.active !== undefined);
+    all.launcher.made[0]?.crash();
+    await until(() => all.slot.status.retryAt !== undefined);
+    let release = (): void => undefined;
+    all.launcher.held = new Promise((resolve) => (release = resolve));
+    const swapping = swap(all.slot, plan);
+    // The back-off would be over by now.
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    expect(all.launcher.starts).toBe(2);
+    release();
+    await swapping;
+    const alive = all.launcher.made.filter(({ disposed, crashed }) => !disposed && !crashed);
+    expect(alive).toHaveLength(1);
+    expect(all.slot.active).toBe(alive[0]?.instance);
+    await all.slot.close(1);
+  });
+
+  it('leaves a stopped plugin stopped when it comes to nothing', async () => {
+    const { slot, launcher } = await started({ swapMode: 'exclusive' });
+    await slot.stop('drained by an operator', 100);
+    launcher.failing = new GatewayError('plugin_unavailable', 'no room on the device');
+    expect((await refusal(swap(slot, plan))).message).toBe('no room on the device');
+    launcher.failing = undefined;
+    expect(slot.status).toMatchObject({ state: 'stopped', reason: 'drained by an operator' });
+    expect(slot.active).toBeUndefined();
+    await slot.close(1);
+  });
+
+  it('refuses a canary where only one can be', async () => {
+    const { slot, launcher } = await started({ swapMode: 'exclusive' });
+    const error = await refusal(swap(slot, { ...plan, canaryShare: 0.1 }));
+    expect(error).toMatchObject({ kind: 'conflict', param: 'canary_share' });
+    expect(launcher.starts).toBe(1);
+    expect(slot.active?.state).toBe('active');
+    await slot.close(1);
+  });
+
+  it('is undone when the new one says that it does not serve while the old one is kept', async () => {
+    const { slot, launcher } = await started();
+    const { active: old } = slot;
+    await swap(slot, { ...plan, bakeMs: 60_000 });
+    launcher.made[1]?.say(false);
+    await until(() => slot.active === old);
+    expect(slot.tryLease()?.instance).toBe(old);
+    await until(() => launcher.made[1]?.disposed === true);
     await slot.close(1);
   });
 

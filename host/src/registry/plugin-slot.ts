@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { SwapMode } from '@outrigger/proto';
 import { GatewayError } from '../errors/gateway-error.js';
 import type { Logger } from '../telemetry/logger.js';
 import { reconfigure } from './handshake.js';
@@ -91,6 +92,8 @@ export class PluginSlot {
   private attempt: Attempt | undefined;
   /** An instance is to be kept active. */
   private wanted = false;
+  /** How the last active instance wants to be followed by another. */
+  private announcedMode: 'overlap' | 'exclusive' = 'overlap';
 
   constructor(
     public source: PluginSource,
@@ -107,6 +110,11 @@ export class PluginSlot {
     const { state, restarts, retryAt, active } = this;
     const reason = this.reason === '' && active?.serving === false ? this.notServing : this.reason;
     return { state, reason, restarts, retryAt };
+  }
+
+  /** How an instance of a source takes over: the source says, else the plugin, even while it is away. */
+  modeFor(source: PluginSource): 'overlap' | 'exclusive' {
+    return source.swapMode ?? this.announcedMode;
   }
 
   /** Requests that wait for a lease. */
@@ -208,6 +216,7 @@ export class PluginSlot {
     // From here on requests may come; the rest is for those who want to know.
     if (this.canary?.launched === launched) this.canary = undefined;
     this.source = launched.source;
+    this.announcedMode = modeOf(instance);
     this.replaced = old;
     this.wanted = true;
     this.attempt?.over.abort();
@@ -241,6 +250,7 @@ export class PluginSlot {
     this.active = old;
     this.replaced = undefined;
     this.source = launched.source;
+    this.announcedMode = modeOf(old);
     drains?.();
     returns?.();
     this.settle('active');
@@ -264,6 +274,7 @@ export class PluginSlot {
         const message = serves ? 'says that it serves again' : 'says that it is not serving';
         log.warn({ plugin: this.name, instance: instance.instanceId }, `plugin ${message}`);
         instance.tell('health', message);
+        if (!serves) this.stopsServing(instance, message);
       },
       gone: (said, livedMs, wasActive) => {
         this.launched.delete(instance);
@@ -360,6 +371,12 @@ export class PluginSlot {
     if (this.active === active) this.port.activeChanged(this);
   }
 
+  /** Starts again after a swap that came to nothing, unless it was stopped before. */
+  resume(why: string): void {
+    if (this.wanted) this.start();
+    else this.settle('stopped', why);
+  }
+
   /** Forgets how often it failed: what runs now is another build or another will. */
   forgive(): void {
     this.failures = 0;
@@ -445,6 +462,14 @@ export class PluginSlot {
     return true;
   }
 
+  /** Soon after it took over, the one before can still take over again. */
+  private stopsServing(instance: PluginInstance, why: string): void {
+    if (this.active !== instance || this.replaced?.serving !== true) return;
+    if (this.rollBack(this.replaced, `the new instance ${why}`)) {
+      this.port.log.warn({ plugin: this.name, reason: why }, 'the old instance is back');
+    }
+  }
+
   private startAgain(said: string, livedMs: number): void {
     if (this.active !== undefined || this.attempt !== undefined || !this.wanted || this.closed.aborted)
       return;
@@ -509,6 +534,10 @@ export class PluginSlot {
       notStarted: true,
     });
   }
+}
+
+function modeOf({ manifest }: PluginInstance): 'overlap' | 'exclusive' {
+  return manifest?.capabilities.swapMode === SwapMode.SWAP_MODE_EXCLUSIVE ? 'exclusive' : 'overlap';
 }
 
 function throwIfAborted(signal: AbortSignal): void {

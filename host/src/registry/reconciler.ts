@@ -4,7 +4,7 @@ import type { Logger } from '../telemetry/logger.js';
 import type { PluginRegistry } from './plugin-registry.js';
 import type { PluginSlot } from './plugin-slot.js';
 import type { PluginSource } from './plugin-source.js';
-import { difference } from './source-difference.js';
+import { difference, type SourceDifference } from './source-difference.js';
 
 /** What a new desired set changed, by the names of plugins. */
 export interface Reconciliation {
@@ -24,6 +24,8 @@ export interface ReconcilerOptions {
   readonly registry: PluginRegistry;
   /** Exchanges a plugin for an instance of this source, alone with it; rejects with the reason. */
   readonly exchange: (slot: PluginSlot, source: PluginSource) => Promise<unknown>;
+  /** Does something with a plugin while nobody else is at it. */
+  readonly alone: <T>(slot: PluginSlot, work: () => Promise<T>) => Promise<T>;
   readonly events: EventLog;
   readonly log: Logger;
   /** Hears the sources in force after every change. */
@@ -45,7 +47,8 @@ export class Reconciler {
     administered: [],
     announced: [],
   };
-  private owned = new Set<string>();
+  /** What each plugin of the desired set was last brought to. */
+  private readonly applied = new Map<string, PluginSource>();
   private last: Promise<unknown> | undefined;
 
   constructor(private readonly options: ReconcilerOptions) {}
@@ -126,12 +129,12 @@ export class Reconciler {
       refused: [] as { plugin: string; reason: string }[],
     };
     const wanted = new Set(sources.map(({ name }) => name));
-    for (const name of this.owned) {
+    for (const name of [...this.applied.keys()]) {
       if (wanted.has(name)) continue;
       result.removed.push(name);
+      this.applied.delete(name);
       this.remove(name);
     }
-    this.owned = wanted;
     onSources(sources);
     await Promise.all(
       sources.map(async (source) => {
@@ -139,10 +142,12 @@ export class Reconciler {
           const slot = registry.get(source.name);
           if (slot === undefined) {
             registry.add(source);
+            this.applied.set(source.name, source);
             result.added.push(source.name);
             return;
           }
-          const done = await this.adjust(slot, source);
+          const done = await this.adjust(slot, this.applied.get(source.name) ?? slot.source, source);
+          this.applied.set(source.name, source);
           if (done !== undefined) result[done].push(source.name);
         } catch (thrown) {
           const reason = GatewayError.from(thrown).message;
@@ -154,13 +159,38 @@ export class Reconciler {
     return result;
   }
 
+  /**
+   * Brings a plugin from what was wanted of it to what is wanted now. What an
+   * operator swapped in meanwhile stays, as long as nothing about it is new.
+   */
   private async adjust(
     slot: PluginSlot,
+    was: PluginSource,
     source: PluginSource,
   ): Promise<'swapped' | 'configured' | undefined> {
-    const what = difference(slot.source, source);
+    const what = difference(was, source);
     if (what === 'none') return undefined;
-    if (what === 'policy' || slot.status.state === 'stopped') {
+    for (;;) {
+      if (what === 'instance' && slot.active !== undefined) {
+        await this.options.exchange(slot, source);
+        return 'swapped';
+      }
+      const done = await this.options.alone(slot, () => this.adjustAlone(slot, what, source));
+      if (done !== 'again') return done;
+    }
+  }
+
+  private async adjustAlone(
+    slot: PluginSlot,
+    what: SourceDifference,
+    source: PluginSource,
+  ): Promise<'swapped' | 'configured' | 'again' | undefined> {
+    if (what === 'policy') {
+      const { origin, config, swapMode } = slot.source;
+      slot.adopted({ ...source, origin, config, swapMode });
+      return undefined;
+    }
+    if (slot.status.state === 'stopped') {
       slot.adopted(source);
       return undefined;
     }
@@ -168,10 +198,8 @@ export class Reconciler {
       await slot.startFrom(source);
       return 'swapped';
     }
-    if (what === 'instance') {
-      await this.options.exchange(slot, source);
-      return 'swapped';
-    }
+    // It was brought up while others were at it.
+    if (what === 'instance') return 'again';
     await slot.configure(source);
     this.tell(source.name, 'configured in place');
     return 'configured';

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MultiplexDefinition, SwapMode } from '@outrigger/proto';
+import { MultiplexDefinition } from '@outrigger/proto';
 import { GatewayError } from '../errors/gateway-error.js';
 import type { PluginInstance } from './instance.js';
 import type { Launched } from './launcher.js';
@@ -49,8 +49,16 @@ export async function swap(slot: PluginSlot, plan: SwapPlan): Promise<SwapResult
   const startedAt = performance.now();
   const source = plan.source ?? slot.source;
   const old = slot.active;
-  const mode = source.swapMode ?? (old === undefined ? 'overlap' : announcedMode(old));
-  if (mode === 'exclusive') return swapExclusive(slot, source, plan, startedAt);
+  if (slot.modeFor(source) === 'exclusive') {
+    if (plan.canaryShare !== undefined) {
+      throw new GatewayError(
+        'conflict',
+        `plugin ${slot.name} runs once at a time and shares its requests with no canary; swap it without one`,
+        { plugin: slot.name, param: 'canary_share' },
+      );
+    }
+    return swapExclusive(slot, source, plan, startedAt);
+  }
   const launched = await slot.launch(source, plan.signal);
   let verdict = '';
   try {
@@ -77,6 +85,7 @@ async function swapExclusive(
   startedAt: number,
 ): Promise<SwapResult> {
   const { source: before, active: old } = slot;
+  const { reason } = slot.status;
   await slot.vacate('replaced', before.drainTimeoutMs, 'starting');
   const pausedAt = performance.now();
   try {
@@ -95,7 +104,7 @@ async function swapExclusive(
     }
   } catch (thrown) {
     slot.source = before;
-    slot.start();
+    slot.resume(reason);
     throw thrown;
   }
 }
@@ -177,10 +186,6 @@ function judge(old: PluginInstance, next: PluginInstance, enough: number): strin
     return `its first token takes ${is.toFixed(0)} ms in the median, the active one's ${was.toFixed(0)} ms`;
   }
   return undefined;
-}
-
-function announcedMode(instance: PluginInstance): 'overlap' | 'exclusive' {
-  return instance.manifest?.capabilities.swapMode === SwapMode.SWAP_MODE_EXCLUSIVE ? 'exclusive' : 'overlap';
 }
 
 function between(slot: PluginSlot, old: PluginInstance | undefined, next: PluginInstance) {

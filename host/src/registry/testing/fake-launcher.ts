@@ -1,4 +1,4 @@
-import { HealthCheckResponse, HealthCheckResponse_ServingStatus, grpcCode } from '@outrigger/proto';
+import { HealthCheckResponse, HealthCheckResponse_ServingStatus, SwapMode, grpcCode } from '@outrigger/proto';
 import type { Logger } from '../../telemetry/logger.js';
 import { PluginInstance, type InstanceChange, type PluginManifest } from '../instance.js';
 import type { InstanceLauncher, Launched } from '../launcher.js';
@@ -45,13 +45,19 @@ export class FakeInstance implements Launched {
   crashed = false;
   private end: (exit: ProcessExit) => void = () => undefined;
   private readonly sinks = new Set<CallSink>();
+  private readonly watchers = new Set<CallSink>();
 
   constructor(
     public source: PluginSource,
     id: number,
     onChange: (change: InstanceChange) => void,
     /** What it says of itself beside its ids. */
-    manifest: { name?: string; services?: readonly string[]; operations?: readonly number[] } = {},
+    manifest: {
+      name?: string;
+      services?: readonly string[];
+      operations?: readonly number[];
+      swapMode?: number;
+    } = {},
   ) {
     const transport: PluginTransport = {
       call: (path, _deadline, sink) => this.call(path, sink),
@@ -70,7 +76,12 @@ export class FakeInstance implements Launched {
     this.instance.capacity = source.maxInFlight;
     this.instance.accept({
       info: { name: manifest.name ?? source.name, buildVersion: `1.0.${id}`, instanceId: `i${id}` },
-      capabilities: { operations: manifest.operations ?? [], parameters: [], embedParameters: [] },
+      capabilities: {
+        operations: manifest.operations ?? [],
+        parameters: [],
+        embedParameters: [],
+        swapMode: manifest.swapMode ?? SwapMode.SWAP_MODE_OVERLAP,
+      },
       services: manifest.services ?? [],
       tools: [],
     } as unknown as PluginManifest);
@@ -88,6 +99,13 @@ export class FakeInstance implements Launched {
     this.crashed = true;
     this.end({ code: 7, signal: undefined, reason: 'exited with status 7' });
     this.endAll('gone');
+  }
+
+  /** It says of its health. */
+  say(serving: boolean): void {
+    const { SERVING, NOT_SERVING } = HealthCheckResponse_ServingStatus;
+    const bytes = HealthCheckResponse.encode({ status: serving ? SERVING : NOT_SERVING }).finish();
+    for (const sink of this.watchers) if (this.sinks.has(sink)) sink.message(Buffer.from(bytes));
   }
 
   listening(): Promise<void> {
@@ -110,6 +128,7 @@ export class FakeInstance implements Launched {
       if (this.sinks.delete(sink)) sink.end({ code, message: '', details: undefined });
     };
     let first = path.endsWith('/Watch');
+    if (first) this.watchers.add(sink);
     return {
       send: () => {
         if (path.endsWith('/Drain') || path.endsWith('/Shutdown')) queueMicrotask(() => end(grpcCode.OK));
@@ -144,12 +163,15 @@ export class FakeLauncher implements InstanceLauncher {
   failing: Error | undefined;
   manifest: ConstructorParameters<typeof FakeInstance>[3] = {};
   starts = 0;
+  /** Starts wait for it. */
+  held: Promise<void> = Promise.resolve();
   /** Looks at the world in the middle of every change. */
   onChange: () => void = () => undefined;
 
   async launch(source: PluginSource, _generation: number, signal: AbortSignal): Promise<Launched> {
     this.starts += 1;
     await new Promise((resolve) => setImmediate(resolve));
+    await this.held;
     if (signal.aborted) throw signal.reason as Error;
     if (this.failing !== undefined) throw this.failing;
     return this.make(source);
