@@ -67,8 +67,11 @@ export async function runSwapLoad(options) {
   };
   const streamPieces = Math.max(4, Math.round(streamMs / 250));
   const stream = async () => {
-    await sleep(Math.random() * 250);
-    while (!over) await ask(streamPieces, 250, 'stream');
+    while (!over) {
+      // Streams that were cut together do not go on in step.
+      await sleep(Math.random() * 250);
+      await ask(streamPieces, 250, 'stream');
+    }
   };
   const loads = [...Array.from({ length: callers }, caller)];
   const rests = [...Array.from({ length: streams }, stream)];

@@ -354,6 +354,23 @@ describe('a swap', () => {
     await all.slot.close(1);
   });
 
+  it('gives up a start that it makes superfluous, and says why', async () => {
+    const { slot, launcher } = await started();
+    let release = (): void => undefined;
+    launcher.held = new Promise((resolve) => (release = resolve));
+    launcher.made[0]?.crash();
+    await until(() => launcher.starts === 2, 'it is started again');
+    launcher.held = Promise.resolve();
+    await swap(slot, plan);
+    expect(launcher.signals[1]?.reason).toMatchObject({
+      kind: 'cancelled',
+      message: 'another instance took over',
+    });
+    release();
+    await slot.close(1);
+    expect(launcher.made.filter(({ disposed }) => !disposed)).toEqual([]);
+  });
+
   it('leaves a stopped plugin stopped when it comes to nothing', async () => {
     const { slot, launcher } = await started({ swapMode: 'exclusive' });
     await slot.stop('drained by an operator', 100);

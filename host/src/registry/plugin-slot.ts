@@ -219,7 +219,7 @@ export class PluginSlot {
     this.announcedMode = modeOf(instance);
     this.replaced = old;
     this.wanted = true;
-    this.attempt?.over.abort();
+    this.attempt?.over.abort(new GatewayError('cancelled', 'another instance took over'));
     this.attempt = undefined;
     this.adopt(launched);
     drains?.();
@@ -330,7 +330,7 @@ export class PluginSlot {
     const old = this.active;
     const attempt = this.attempt;
     this.active = undefined;
-    attempt?.over.abort();
+    attempt?.over.abort(new GatewayError('cancelled', why));
     this.settle(next, why);
     if (old !== undefined) {
       this.port.activeChanged(this);

@@ -62,4 +62,10 @@ describe('the output of a plugin', () => {
     await send('{"level":"error","msg":"no weights"}\n{"level":"info","msg":"bye"}\n');
     expect(tail.last()).toBe('no weights');
   });
+
+  it('takes no line that says all is well for last words', async () => {
+    const tail = forwardLines(stream, recordingLog(written));
+    await send('{"level":"info","msg":"listening"}\n{"level":"debug","msg":"cannot be better"}\n');
+    expect(tail.last()).toBe('');
+  });
 });

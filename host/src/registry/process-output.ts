@@ -99,19 +99,21 @@ function report(line: string, log: Logger): void {
   else log.info(fields, text);
 }
 
+/** Levels at which a plugin tells that all is well. */
+const calm: ReadonlySet<unknown> = new Set(['info', 'debug', 'trace']);
+
 /** The last line that says something; an error line of the SDK's form is preferred. */
 function tell(lines: readonly string[]): string {
-  for (const line of lines.toReversed()) {
-    const parsed = parse(line);
+  const read = lines.map((line) => ({ line, parsed: parse(line) }));
+  for (const { parsed } of read.toReversed()) {
     if (parsed?.level === 'error' && typeof parsed.msg === 'string') return shorten(parsed.msg);
   }
+  const telling = read.filter(({ parsed }) => !calm.has(parsed?.level));
   // A runtime that dies of an exception ends with its version and a blank; the message stands above.
-  const line =
-    lines.findLast((candidate) => /error|exception|cannot|failed|refused/i.test(candidate)) ??
-    lines.at(-1) ??
-    '';
-  const parsed = parse(line);
-  return shorten(typeof parsed?.msg === 'string' ? parsed.msg : line);
+  const last =
+    telling.findLast(({ line }) => /error|exception|cannot|failed|refused/i.test(line)) ?? telling.at(-1);
+  if (last === undefined) return '';
+  return shorten(typeof last.parsed?.msg === 'string' ? last.parsed.msg : last.line);
 }
 
 function shorten(line: string): string {

@@ -163,6 +163,8 @@ export class FakeLauncher implements InstanceLauncher {
   failing: Error | undefined;
   manifest: ConstructorParameters<typeof FakeInstance>[3] = {};
   starts = 0;
+  /** What each start is ended by. */
+  readonly signals: AbortSignal[] = [];
   /** Starts wait for it. */
   held: Promise<void> = Promise.resolve();
   /** Looks at the world in the middle of every change. */
@@ -170,8 +172,10 @@ export class FakeLauncher implements InstanceLauncher {
 
   async launch(source: PluginSource, _generation: number, signal: AbortSignal): Promise<Launched> {
     this.starts += 1;
+    this.signals.push(signal);
+    const { held } = this;
     await new Promise((resolve) => setImmediate(resolve));
-    await this.held;
+    await held;
     if (signal.aborted) throw signal.reason as Error;
     if (this.failing !== undefined) throw this.failing;
     return this.make(source);
