@@ -134,6 +134,18 @@ describe('kill -9 of a plugin', () => {
   }, 60_000);
 });
 
+describe('a plugin that never came up', () => {
+  it('is asked for again when its next start is due, not before', async () => {
+    const restart = { minDelayMs: 2000, maxDelayMs: 60_000 };
+    room = await openRoom({ plugins: { a: oracle({ ORACLE_EXIT_MS: '1' }, { restart }) } });
+    const state = () => room?.admin.get('a').state;
+    await until(() => state() === 'backoff', 'it is in back-off');
+    const { error } = await ask(room, 'a/oracle', '1 2 0');
+    expect(error).toMatchObject({ kind: 'plugin_unavailable', plugin: 'a' });
+    expect(error?.retryAfterMs).toBeGreaterThan(1500);
+  }, 60_000);
+});
+
 describe('a start', () => {
   it('tells how long each phase took', async () => {
     room = await openRoom({ plugins: { a: oracle() } });
@@ -162,7 +174,7 @@ describe('a swap with real processes', () => {
     ['does not start', { ORACLE_EXIT_MS: '1' }, /plugin a exited with status 5/],
     ['is never ready', { ORACLE_START_MS: '60000' }, /plugin a was not ready within 1500 ms/],
     ['has another name', { ORACLE_NAME: 'other' }, /it calls itself other, the active one is oracle/],
-    ['lost an operation', { ORACLE_NO_EMBED: '1' }, /it no longer offers 1 operation/],
+    ['lost an operation', { ORACLE_NO_EMBED: '1' }, /it no longer offers embed/],
   ])(
     'is refused when the new one %s; the old one serves on',
     async (_what, next, why) => {

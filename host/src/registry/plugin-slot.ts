@@ -516,7 +516,8 @@ export class PluginSlot {
     return work;
   }
 
-  private unavailable(): GatewayError {
+  /** Why the plugin cannot be used now, and when to try again. */
+  unavailable(): GatewayError {
     const retryAfterMs = this.retryAt === undefined ? 1000 : Math.max(this.retryAt - this.port.now(), 100);
     const { reason } = this.status;
     const why = reason === '' ? `plugin ${this.name} is ${this.state}` : reason;

@@ -247,11 +247,7 @@ export class ModelIndex {
     const plugin = name.split('/')[0] ?? '';
     const slot = this.registry.get(plugin);
     if (slot !== undefined && slot.active === undefined && name.includes('/')) {
-      const { reason, state } = slot.status;
-      return new GatewayError('plugin_unavailable', reason === '' ? `plugin ${plugin} is ${state}` : reason, {
-        plugin,
-        retryAfterMs: 1000,
-      });
+      return slot.unavailable();
     }
     const starting = this.starting();
     if (starting !== undefined) throw notYet(`whether there is a model ${shown}`, starting);
