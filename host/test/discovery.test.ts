@@ -175,6 +175,23 @@ describe('another configuration', () => {
     expect((await ask(room, 'a/oracle', '1 2 0')).error).toBeUndefined();
   }, 60_000);
 
+  it('leaves what an operator has swapped in until the entry of that plugin changes', async () => {
+    const a = oracle();
+    room = await openRoom({ plugins: { a } });
+    await active(room, 'a');
+    const command = [process.execPath, oraclePlugin, '2'];
+    await room.admin.swap('a', { command, bakeMs: 0 }, new AbortController().signal);
+    const swapped = room.registry.get('a')?.active;
+    expect(await room.reload(config({ a, b: oracle() }))).toMatchObject({ added: ['b'], swapped: [] });
+    const policy = { ...a, drainTimeoutMs: 1234 };
+    expect(await room.reload(config({ a: policy }))).toMatchObject({ swapped: [] });
+    expect(room.registry.get('a')?.active).toBe(swapped);
+    expect(room.registry.get('a')?.source).toMatchObject({ drainTimeoutMs: 1234, origin: { command } });
+    const changed = { ...policy, env: { ...a.env, ORACLE_VERSION: '2.0.0' } };
+    expect(await room.reload(config({ a: changed }))).toMatchObject({ swapped: ['a'] });
+    expect(room.registry.get('a')?.active?.version).toBe('2.0.0');
+  }, 60_000);
+
   it('brings a plugin up that could not start with the old one', async () => {
     const dead = { ...oracle(), restart: { minDelayMs: 60_000, maxDelayMs: 60_000 } };
     room = await openRoom({

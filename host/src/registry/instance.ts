@@ -34,7 +34,7 @@ export interface InstanceChange {
 export interface InstanceNotice {
   readonly instance: PluginInstance;
   /** As in the events. */
-  readonly type: 'start' | 'check' | 'health';
+  readonly type: 'start' | 'check' | 'health' | 'swap';
   readonly message: string;
 }
 

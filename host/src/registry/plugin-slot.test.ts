@@ -260,6 +260,35 @@ describe('a swap', () => {
     await slot.close(1);
   });
 
+  it('is refused under another name also while the plugin is away', async () => {
+    const { slot, launcher } = await started();
+    await slot.stop('drained by an operator', 10);
+    launcher.manifest = { name: 'other' };
+    const error = await refusal(swap(slot, plan));
+    expect(error.message).toMatch(/it calls itself other, the one before was fake/);
+    expect(slot.status).toMatchObject({ state: 'stopped', reason: 'drained by an operator' });
+    launcher.manifest = {};
+    await swap(slot, plan);
+    expect(slot.status.state).toBe('active');
+    await slot.close(1);
+  });
+
+  it.each([
+    ['soon after', 60_000, {}],
+    ['later', 0, { big: true }],
+  ])('starts the right one when a lone new one crashes %s', async (_when, bakeMs, config) => {
+    const { slot, launcher } = await started({ swapMode: 'exclusive' });
+    await swap(slot, {
+      ...plan,
+      bakeMs,
+      source: testSource({ swapMode: 'exclusive', config: { big: true } }),
+    });
+    launcher.made[1]?.crash();
+    await until(() => slot.active !== undefined && launcher.starts === 3);
+    expect(slot.source.config).toEqual(config);
+    await slot.close(1);
+  });
+
   it('takes a canary in when it does well', async () => {
     const { slot } = await started({}, { random: () => 0 });
     const swapping = swap(slot, { ...plan, canaryShare: 0.5, canaryMs: 5000, canaryRequests: 3 });

@@ -77,6 +77,10 @@ export class PluginSlot {
   canary: Canary | undefined;
   /** What the active instance took over from; it may come back while it drains. */
   private replaced: PluginInstance | undefined;
+  /** What the last active instance called itself; a successor has to as well. */
+  private called: string | undefined;
+  /** Where to start from again when the new instance of an exclusive swap crashes soon. */
+  private fallback: { readonly source: PluginSource; readonly until: number } | undefined;
   private readonly launched = new Map<PluginInstance, Launched>();
   private readonly leaving = new Map<PluginInstance, Leaving>();
   /** Starts and ends under way; the slot is closed only when there are none. */
@@ -125,6 +129,11 @@ export class PluginSlot {
   /** All instances that are not gone yet, the active one first. */
   get instances(): readonly PluginInstance[] {
     return [...this.launched.keys()].sort((a, b) => Number(b === this.active) - Number(a === this.active));
+  }
+
+  /** What the plugin calls itself, also while it is away; undefined when it was never there. */
+  get announcedName(): string | undefined {
+    return this.called;
   }
 
   /** Aborted when the slot closes. */
@@ -212,6 +221,8 @@ export class PluginSlot {
     const drains = old?.move('drain', 'replaced');
     const commits = instance.move('commit');
     this.active = instance;
+    this.called = instance.manifest?.info.name;
+    this.fallback = undefined;
     const commitMs = performance.now() - startedAt;
     // From here on requests may come; the rest is for those who want to know.
     if (this.canary?.launched === launched) this.canary = undefined;
@@ -342,6 +353,7 @@ export class PluginSlot {
   /** Takes a source that changes nothing about the running instance. */
   adopted(source: PluginSource): void {
     this.source = source;
+    if (this.active === undefined) this.called = undefined;
     const launched = this.active === undefined ? undefined : this.launched.get(this.active);
     if (launched === undefined) return;
     launched.source = source;
@@ -353,6 +365,7 @@ export class PluginSlot {
   async startFrom(source: PluginSource): Promise<void> {
     await this.vacate(`another source for plugin ${this.name}`, source.drainTimeoutMs, 'starting');
     this.source = source;
+    this.called = undefined;
     this.start();
   }
 
@@ -369,6 +382,11 @@ export class PluginSlot {
     if (active.manifest !== undefined) active.accept({ ...active.manifest, capabilities });
     this.adopted(source);
     if (this.active === active) this.port.activeChanged(this);
+  }
+
+  /** When the active instance ends within this time, the plugin is started from this source again. */
+  bake(source: PluginSource, bakeMs: number): void {
+    this.fallback = { source, until: this.port.now() + bakeMs };
   }
 
   /** Starts again after a swap that came to nothing, unless it was stopped before. */
@@ -457,6 +475,11 @@ export class PluginSlot {
       return false;
     }
     this.active = undefined;
+    if (this.fallback !== undefined && this.port.now() < this.fallback.until) {
+      this.source = this.fallback.source;
+      instance.tell('swap', `rolled back: ${why}; the old one is started again`);
+    }
+    this.fallback = undefined;
     this.settle('starting', why);
     this.port.activeChanged(this);
     return true;

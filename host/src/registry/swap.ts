@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MultiplexDefinition } from '@outrigger/proto';
+import { MultiplexDefinition, Operation } from '@outrigger/proto';
 import { GatewayError } from '../errors/gateway-error.js';
 import type { PluginInstance } from './instance.js';
 import type { Launched } from './launcher.js';
@@ -62,7 +62,7 @@ export async function swap(slot: PluginSlot, plan: SwapPlan): Promise<SwapResult
   const launched = await slot.launch(source, plan.signal);
   let verdict = '';
   try {
-    if (old !== undefined) validate(old, launched.instance);
+    validate(slot, old, launched.instance);
     if (plan.canaryShare !== undefined && old !== undefined) {
       verdict = await prove(slot, launched, old, plan.canaryShare, plan);
     }
@@ -91,8 +91,9 @@ async function swapExclusive(
   try {
     const launched = await slot.launch(source, plan.signal, old !== undefined);
     try {
-      if (old !== undefined) validate(old, launched.instance);
+      validate(slot, old, launched.instance);
       const { commitMs } = slot.commit(launched);
+      if (old !== undefined) slot.bake(before, plan.bakeMs);
       slot.forgive();
       const now = performance.now();
       const pauseMs = now - pausedAt;
@@ -110,12 +111,14 @@ async function swapExclusive(
 }
 
 /** Refuses an instance that is another plugin or can do less. */
-function validate(old: PluginInstance, next: PluginInstance): void {
-  const [was, is] = [old.manifest, next.manifest];
-  if (was === undefined || is === undefined) return;
-  if (was.info.name !== is.info.name) {
-    throw refused(next, `it calls itself ${is.info.name}, the active one is ${was.info.name}`);
+function validate(slot: PluginSlot, old: PluginInstance | undefined, next: PluginInstance): void {
+  const [was, is] = [old?.manifest, next.manifest];
+  const name = was?.info.name ?? slot.announcedName;
+  if (is !== undefined && name !== undefined && name !== is.info.name) {
+    const whose = was === undefined ? 'the one before was' : 'the active one is';
+    throw refused(next, `it calls itself ${is.info.name}, ${whose} ${name}`);
   }
+  if (was === undefined || is === undefined) return;
   if (was.info.instanceId === is.info.instanceId) {
     throw refused(next, 'it is the very instance that is active');
   }
@@ -127,8 +130,14 @@ function validate(old: PluginInstance, next: PluginInstance): void {
   const gone = was.capabilities.operations.filter(
     (operation) => !is.capabilities.operations.includes(operation),
   );
-  if (gone.length > 0)
-    throw refused(next, `it no longer offers ${gone.length} operation(s) of the active one`);
+  if (gone.length > 0) throw refused(next, `it no longer offers ${gone.map(operationName).join(', ')}`);
+}
+
+function operationName(operation: Operation): string {
+  return (
+    (Operation[operation] as string | undefined)?.replace('OPERATION_', '').toLowerCase() ??
+    `operation ${operation}`
+  );
 }
 
 function refused(next: PluginInstance, why: string): GatewayError {
