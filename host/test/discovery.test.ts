@@ -63,6 +63,14 @@ describe('the plugin directory', () => {
     const { error } = await stream;
     expect(error).toBeUndefined();
 
+    // Another plugin comes and dies: no news of this one.
+    const third = await sidecar('three.sock', { ORACLE_NAME: 'third' });
+    await until(() => room?.registry.get('third') !== undefined, 'another one is found');
+    third.kill('SIGKILL');
+    await until(() => told(/plugin third is no longer announced/), 'that it is gone is told');
+    const news = room.events.since(0).filter(({ message }) => /plugin oracle .* announces/.test(message));
+    expect(news).toHaveLength(2);
+
     // The older one still listens: when the newer one goes, it is the plugin again.
     second.kill('SIGKILL');
     await until(() => version() === '1.0.0', 'the older one is back');
@@ -111,6 +119,19 @@ describe('the plugin directory', () => {
     expect(room.registry.get('oracle')?.active?.instanceId).toBe(before);
     expect((await ask(room, 'oracle', '1 2 0')).error).toBeUndefined();
   }, 60_000);
+});
+
+describe('a plugin at an address', () => {
+  it('that is not reached says why', async () => {
+    const at = (address: string) => ({ address, startTimeoutMs: 1000 });
+    room = await openRoom({
+      plugins: { gone: at(`unix:${join(folder, 'gone.sock')}`), refuses: at('ipv4:127.0.0.1:1') },
+    });
+    const reason = (name: string) => room?.admin.get(name).reason ?? '';
+    await until(() => reason('gone') !== '' && reason('refuses') !== '', 'both have failed');
+    expect(reason('gone')).toMatch(/was not reached at unix:.* within 1000 ms: connect ENOENT/);
+    expect(reason('refuses')).toMatch(/within 1000 ms: connect ECONNREFUSED 127\.0\.0\.1:1$/);
+  }, 30_000);
 });
 
 describe('another configuration', () => {

@@ -72,7 +72,8 @@ export class PluginDirectory {
   private timer: NodeJS.Timeout | undefined;
   private scanning: Promise<void> | undefined;
   private again = false;
-  private shown = '';
+  /** The socket that was last told of for each name. */
+  private shown = new Map<string, string>();
 
   constructor(private readonly options: PluginDirectoryOptions) {}
 
@@ -210,10 +211,14 @@ export class PluginDirectory {
       newest.set(one.name, one);
     }
     const chosen = [...newest.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
-    const shown = JSON.stringify(chosen.map(({ name, path, identity }) => [name, path, identity]));
-    if (shown === this.shown) return;
-    this.shown = shown;
-    for (const { name, path, version } of chosen) {
+    const before = this.shown;
+    this.shown = new Map(chosen.map(({ name, path, identity }) => [name, `${path} ${identity}`]));
+    const news = chosen.filter(({ name }) => this.shown.get(name) !== before.get(name));
+    const gone = [...before.keys()].filter((name) => !this.shown.has(name));
+    if (news.length === 0 && gone.length === 0) return;
+    for (const name of gone)
+      this.tell(`plugin ${name} is no longer announced: nobody listens on its socket`, name);
+    for (const { name, path, version } of news) {
       this.tell(`plugin ${name} ${version} announces itself at ${path}`, name);
     }
     this.options.onPlugins(chosen.map(sourceOf));
