@@ -18,6 +18,8 @@ export interface ConfigStatus {
   readonly error?: string;
   /** Options that differ in the file and need a restart. */
   readonly restart_needed?: readonly string[];
+  /** Plugins that did not take what it says and go on as they were, with the reason. */
+  readonly refused?: Readonly<Record<string, string>>;
 }
 
 /** What a reload has changed. */
@@ -47,6 +49,7 @@ export class Reloader {
   private loadedAt: number;
   private error: string | undefined;
   private restart: readonly string[] = [];
+  private refused: Reconciliation['refused'] = [];
   private files: WatchedFiles | undefined;
   private running: Promise<ReloadReport> | undefined;
   private waiting: Promise<ReloadReport> | undefined;
@@ -76,6 +79,9 @@ export class Reloader {
       generation: this.generation,
       ...(this.error === undefined ? {} : { error: this.error }),
       ...(this.restart.length === 0 ? {} : { restart_needed: this.restart }),
+      ...(this.refused.length === 0
+        ? {}
+        : { refused: Object.fromEntries(this.refused.map(({ plugin, reason }) => [plugin, reason])) }),
     };
   }
 
@@ -108,6 +114,7 @@ export class Reloader {
       this.loadedAt = now();
       this.error = undefined;
       this.restart = next.restart;
+      this.refused = plugins.refused;
       const warnings = [
         ...next.loaded.warnings,
         ...next.restart.map((name) => `${name} has changed, which needs a restart of the host`),

@@ -15,6 +15,7 @@ interface Info {
     readonly generation: number;
     readonly error?: string;
     readonly restart_needed?: readonly string[];
+    readonly refused?: Readonly<Record<string, string>>;
   };
   readonly plugins: readonly { readonly name: string; readonly version: string; readonly state: string }[];
 }
@@ -109,9 +110,31 @@ describe('the configuration of a running host', () => {
     await until(async () => (await info()).config.error?.includes('there is no such file'), 'it is gone');
     expect((await info()).plugins).toMatchObject([{ name: 'a', state: 'active' }]);
 
+    // As while an editor writes it, or when the disk is full.
+    await editText('');
+    await until(async () => (await info()).config.error?.includes('is empty'), 'it is empty');
+    expect((await info()).plugins).toMatchObject([{ name: 'a', state: 'active' }]);
+
     await edit({ plugins: { a: oracle() } });
     await generation(2);
     expect((await info()).config).not.toHaveProperty('error');
+  }, 60_000);
+
+  it('tells which plugin did not take it, and why, until one is taken whole', async () => {
+    await start({ plugins: { a: oracle() } });
+    await host.hasModel('a/oracle');
+    const gauge = async () => {
+      const text = await (await fetch(`${host.url}/metrics`)).text();
+      return /^outrigger_config_plugins_refused (\d)$/m.exec(text)?.[1];
+    };
+    await edit({ plugins: { a: { ...oracle(), config: { refuse: true } } } });
+    await generation(2);
+    expect((await info()).config.refused).toEqual({ a: 'configuration refused: refuse: must not be true' });
+    expect(await gauge()).toBe('1');
+    await edit({ plugins: { a: oracle() } });
+    await generation(3);
+    expect((await info()).config).not.toHaveProperty('refused');
+    expect(await gauge()).toBe('0');
   }, 60_000);
 
   it('is taken on SIGHUP and on request: keys count at once, what needs a restart is named', async () => {

@@ -51,6 +51,13 @@ export class ConfigSource {
       const hint = 'put it back; to run without it, start the host again';
       throw new ConfigError([{ path: '', message: 'is gone', hint }], this.taken.file);
     }
+    // Cut short by a full disk or by an editor at work: not what anybody wants to run with.
+    if (loaded.empty === true && this.taken.empty !== true) {
+      throw new ConfigError(
+        [{ path: '', message: 'is empty', hint: 'write `{}` to mean the defaults' }],
+        loaded.file,
+      );
+    }
     const next = reachable(this.running, loaded.config);
     // The listener stays as it is, so it is that one which the new keys have to fit.
     const [problem] = checkTogether(next.config, []);

@@ -34,6 +34,8 @@ export interface LoadedConfig {
   readonly config: Config;
   /** Path of the file; undefined when only defaults, environment and flags were used. */
   readonly file: string | undefined;
+  /** The file has nothing in it. */
+  readonly empty?: boolean;
   /** Files whose change changes the configuration: the file itself and those of `${file:…}`. */
   readonly files: readonly string[];
   /** Dotted names of values that must not be shown, for `redact`. */
@@ -87,6 +89,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
   return {
     config,
     file: file?.path,
+    empty: file?.empty ?? false,
     files: [...(file === undefined ? [] : [file.path]), ...filled.files],
     secretPaths: filled.secretPaths,
     warnings: [...environment.warnings, ...(config.bundledPlugins ? bundled.warnings : [])],

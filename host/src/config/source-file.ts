@@ -22,6 +22,8 @@ export interface FileSearch {
 /** A parsed file and its positions. */
 export interface SourceFile {
   readonly path: string;
+  /** Nothing stands in it, as while a program writes it anew. */
+  readonly empty: boolean;
   readonly tree: Tree;
   /** Line of the value (or its key) at a path, or of the nearest one around it. */
   lineOf(path: ConfigPath): number | undefined;
@@ -92,6 +94,7 @@ export async function parseSourceFile(path: string, text: string): Promise<Sourc
   const tree = toTree(document, path);
   return {
     path,
+    empty: body.trim() === '',
     tree,
     lineOf: (at) => {
       const offset = nodesAt(yaml, document, at).offset;

@@ -14,6 +14,10 @@ const config = {
   generation: count,
   error: text.optional().describe('Why the last one that was read is not in force.'),
   restart_needed: z.array(text).optional(),
+  refused: z
+    .record(z.string(), text)
+    .optional()
+    .describe('Plugins that did not take what it says and go on as they were, with the reason.'),
 };
 
 const instance = z.strictObject({

@@ -96,6 +96,10 @@ export const metricTable = {
     [],
     'When the configuration in force was taken, seconds since the epoch.',
   ),
+  outrigger_config_plugins_refused: gauge(
+    [],
+    'Plugins that did not take what the configuration in force says and go on as they were.',
+  ),
   outrigger_config_restart_needed: gauge(
     [],
     'Options that differ in the file and count only after a restart.',

@@ -32,7 +32,12 @@ export interface HostMetricsPort {
   plugins(): readonly PluginFigures[];
   /** Which configuration is in force; undefined where it cannot be read again. */
   config():
-    | { readonly loaded_at: string; readonly error?: string; readonly restart_needed?: readonly string[] }
+    | {
+        readonly loaded_at: string;
+        readonly error?: string;
+        readonly restart_needed?: readonly string[];
+        readonly refused?: Readonly<Record<string, string>>;
+      }
     | undefined;
 }
 
@@ -127,6 +132,7 @@ export function hostMetrics(port: HostMetricsPort): MetricReaders {
     outrigger_config_last_reload_successful: () => config(({ error }) => (error === undefined ? 1 : 0)),
     outrigger_config_last_reload_success_timestamp_seconds: () =>
       config(({ loaded_at }) => Date.parse(loaded_at) / 1000),
+    outrigger_config_plugins_refused: () => config(({ refused = {} }) => Object.keys(refused).length),
     outrigger_config_restart_needed: () => config(({ restart_needed = [] }) => restart_needed.length),
   };
 }
