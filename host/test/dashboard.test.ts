@@ -286,7 +286,7 @@ describeWith('chromium', 'the dashboard in a browser', ({ path }) => {
     await host.post('/mcp/v1/plugins/steady/swap', {});
     await wire.mend();
     await page.locator('#link[data-state=live]').waitFor();
-    expect(Number((await resumed).headers()['last-event-id'])).toBe(before);
+    expect(Number.parseInt((await resumed).headers()['last-event-id'] ?? '')).toBe(before);
     await until(async () => (await page.locator('#events li').count()) > before, 'what was missed is shown');
     await page.locator('#notice').waitFor({ state: 'hidden' });
     await page.context().close();

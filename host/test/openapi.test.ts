@@ -136,7 +136,7 @@ describe('the document of a whole host', () => {
     const stream = await fetch(`${host.url}/mcp/v1/events?follow=true`, { signal: leaving.signal });
     const reader = (stream.body as ReadableStream<Uint8Array>).getReader();
     let text = '';
-    while (!text.includes('\nid: 3\n')) text += Buffer.from((await reader.read()).value ?? []).toString();
+    while (!text.includes('\nid: 3-')) text += Buffer.from((await reader.read()).value ?? []).toString();
     leaving.abort();
     const media = document.paths['/mcp/v1/events']?.['get']?.responses['200']?.content?.['text/event-stream'];
     const events = [...text.matchAll(/^data: (.*)$/gm)].slice(0, 2).map(([, data = '']) => data);

@@ -67,7 +67,7 @@ const patience = { firstMs: 500, mostMs: 10_000, silenceMs: 60_000 };
  * EventSource cannot send a key, so this reads the stream by itself and goes on after the last id.
  */
 export function followEvents({ tell, state }) {
-  let last = 0;
+  let last = '';
   let current;
   let wake = () => undefined;
   const run = async () => {
@@ -81,9 +81,8 @@ export function followEvents({ tell, state }) {
             delay = patience.firstMs;
             state('live');
           },
-          event: (event) => {
-            // A host that has started again counts from one again.
-            last = event.id;
+          event: (event, id) => {
+            last = id;
             tell(event);
           },
         });
@@ -102,7 +101,7 @@ export function followEvents({ tell, state }) {
   return {
     /** Connects again: with another key, or from the beginning. */
     again(fromStart = false) {
-      if (fromStart) last = 0;
+      if (fromStart) last = '';
       current?.abort();
       wake();
     },
@@ -110,7 +109,7 @@ export function followEvents({ tell, state }) {
 }
 
 async function readStream(controller, last, { open, event }) {
-  const more = { accept: 'text/event-stream', ...(last > 0 ? { 'last-event-id': String(last) } : {}) };
+  const more = { accept: 'text/event-stream', ...(last === '' ? {} : { 'last-event-id': last }) };
   const response = await fetch('/mcp/v1/events?follow=true', {
     headers: headers(more),
     cache: 'no-store',
@@ -129,11 +128,11 @@ async function readStream(controller, last, { open, event }) {
     const blocks = text.split('\n\n');
     text = blocks.pop();
     for (const block of blocks) {
-      const data = block
-        .split('\n')
-        .filter((line) => line.startsWith('data:'))
-        .map((line) => line.slice(5));
-      if (data.length > 0) event(JSON.parse(data.join('\n')));
+      const lines = block.split('\n');
+      const field = (name) =>
+        lines.filter((line) => line.startsWith(`${name}:`)).map((line) => line.slice(name.length + 1));
+      const data = field('data');
+      if (data.length > 0) event(JSON.parse(data.join('\n')), field('id').join('').trim());
     }
   }
 }

@@ -33,6 +33,8 @@ export interface SwapRequest {
 
 /** What happened, past and to come. */
 export interface EventPort {
+  /** Tells this run of the host from others, whose ids count from 1 as well. */
+  readonly run: string;
   since(id: number, limit?: number): readonly EventStatus[];
   follow(follower: (event: EventStatus) => void): () => void;
 }
@@ -119,8 +121,7 @@ export function adminRoutes(ports: AdminRoutePorts): Route[] {
 
 /** The past as JSON, or past and future as a stream (`?follow=true` or `Accept: text/event-stream`). */
 function tellEvents(exchange: Exchange, events: EventPort, query: URLSearchParams): void {
-  const header = exchange.request.headers['last-event-id'];
-  const since = Number(query.get('since') ?? header ?? 0);
+  const since = sinceOf(query.get('since'), String(exchange.request.headers['last-event-id'] ?? ''), events);
   if (!Number.isSafeInteger(since) || since < 0) {
     throw new GatewayError('invalid_request', '`since` must be the id of an event', { param: 'since' });
   }
@@ -129,7 +130,8 @@ function tellEvents(exchange: Exchange, events: EventPort, query: URLSearchParam
     exchange.sendJson(200, { events: events.since(since).map(eventJson) });
     return;
   }
-  let last = since;
+  // An id that is yet to come is of a host before this one.
+  let last = since > (events.since(0, 1).at(-1)?.id ?? 0) ? 0 : since;
   let held = false;
   let stop = (): void => undefined;
   // A reader that is behind is told again from the log, which is bounded, and not from a queue.
@@ -137,7 +139,7 @@ function tellEvents(exchange: Exchange, events: EventPort, query: URLSearchParam
     for (const event of events.since(last)) {
       if (held || writer.isEnded) return;
       last = event.id;
-      writer.write(`id: ${event.id}\n${sseEvent(event.type, eventJson(event))}`);
+      writer.write(`id: ${event.id}-${events.run}\n${sseEvent(event.type, eventJson(event))}`);
     }
   };
   const writer = new SseWriter(exchange, {
@@ -157,6 +159,12 @@ function tellEvents(exchange: Exchange, events: EventPort, query: URLSearchParam
   writer.write(': connected\n\n');
   if (writer.isEnded) stop();
   catchUp();
+}
+
+/** The id in the query, or the one that a browser kept: `12-run`, of which only those of this run count. */
+function sinceOf(query: string | null, header: string, { run }: EventPort): number {
+  const [id, ofRun = run] = header.split('-');
+  return Number(query ?? (ofRun === run ? id : 0));
 }
 
 function swapRequest(body: z.output<typeof swapSchema>): SwapRequest {

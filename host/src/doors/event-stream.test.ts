@@ -10,7 +10,7 @@ describe('the stream of events', () => {
 
   beforeEach(async () => {
     leave = new AbortController();
-    log = new EventLog(() => 1);
+    log = new EventLog(() => 1, 'run');
     const ports = { events: log, plugins: {}, tools: {}, toolTimeoutMs: 0, gate: () => undefined };
     door = await openTestDoor({}, { routes: adminRoutes(ports as unknown as AdminRoutePorts) });
   });
@@ -38,13 +38,23 @@ describe('the stream of events', () => {
     const read = await follow();
     expect(await read('\n\n')).toBe(': connected\n\n');
     log.add({ type: 'host', message: 'one' });
-    expect(await read('"one"')).toContain('id: 1\nevent: host\n');
+    expect(await read('"one"')).toContain('id: 1-run\nevent: host\n');
   });
 
   it('goes on after the last event that a client has seen', async () => {
     for (const message of ['one', 'two', 'three']) log.add({ type: 'host', message });
     const text = await (await follow({ 'last-event-id': '2' }))('"three"');
     expect(text).not.toContain('"two"');
+  });
+
+  it.each([
+    ['of this run', '2-run', false],
+    ['of a host before, less', '2-other', true],
+    ['of a host before, more', '900', true],
+  ])('knows an id %s', async (_which, id, all) => {
+    for (const message of ['one', 'two', 'three']) log.add({ type: 'host', message });
+    const text = await (await follow({ 'last-event-id': id }))('"three"');
+    expect(text.includes('"one"')).toBe(all);
   });
 
   it('does not hold up the end of the host', async () => {

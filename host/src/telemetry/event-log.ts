@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto';
+
 /** Something that happened to a plugin or to the host. */
 export interface HostEvent {
   /** Counts up from 1. */
@@ -30,7 +32,11 @@ export class EventLog {
   private lastId = 0;
   private readonly followers = new Set<(event: HostEvent) => void>();
 
-  constructor(private readonly now: () => number) {}
+  constructor(
+    private readonly now: () => number,
+    /** Tells this run of the host from others, whose ids count from 1 as well. */
+    readonly run: string = randomBytes(4).toString('hex'),
+  ) {}
 
   /** Takes an event in and tells the followers. */
   add(event: Partial<Omit<HostEvent, 'id' | 'at'>> & Pick<HostEvent, 'type' | 'message'>): HostEvent {

@@ -138,7 +138,10 @@ export const operations = {
       since: 'Only what came after the event of this id.',
       follow: '`true` goes on with what is to come.',
     },
-    headers: { 'last-event-id': 'The same as `since`, as browsers send it when they connect again.' },
+    headers: {
+      'last-event-id':
+        'The id in the stream, as browsers send it when they connect again; one of a host before this one counts as none.',
+    },
   },
   'GET /mcp/v1/tools': { summary: 'List the tools that plugins bring.', tag: 'Tools', answer: 'ToolList' },
   'POST /mcp/v1/tools/{name}': {
