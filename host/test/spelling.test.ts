@@ -95,7 +95,7 @@ describe('names of fields', () => {
     const stream = await fetch(`${host.url}/mcp/v1/events?follow=true`, { signal: leaving.signal });
     const reader = (stream.body as ReadableStream<Uint8Array>).getReader();
     let text = '';
-    while (!text.includes(`id: ${events.length}\n`) || !text.endsWith('\n\n')) {
+    while (!text.includes(`id: ${events.length}-`) || !text.endsWith('\n\n')) {
       text += Buffer.from((await reader.read()).value ?? []).toString();
     }
     leaving.abort();
