@@ -5,6 +5,7 @@ import { adminRoutes } from './doors/admin-routes.js';
 import { configRoutes } from './doors/config-routes.js';
 import { metricsRoutes } from './doors/metrics-routes.js';
 import { dashboardRoutes } from './doors/dashboard/dashboard-routes.js';
+import { restModel } from './doors/rest/rest-model.js';
 import type { StatsPort } from './doors/dashboard/stats.js';
 import { createHttpDoor, type HttpDoor } from './doors/http-listener.js';
 import { createEngineRoom, type EngineRoom } from './engine-room.js';
@@ -39,6 +40,8 @@ export interface Host extends AsyncDisposable {
   /** Reads and takes the configuration again; rejects when it cannot be taken. Absent without an origin. */
   readonly reload?: (why: string) => Promise<ReloadReport>;
   onStatus(listener: (status: HostStatus) => void): () => void;
+  /** As `GET /mcp/v1/models` answers. */
+  listModels(): Promise<{ readonly models: readonly object[] }>;
   /** Speaks MCP on a pair of streams until the input ends. */
   serveStdio(streams: { input: Readable; output: Writable; signal: AbortSignal }): Promise<void>;
 }
@@ -80,7 +83,12 @@ export async function createHost(config: Config, deps: HostDeps): Promise<Host> 
     callerOf: (request) => gates.callerOf(request, config.server.maxInFlightPerCaller !== undefined),
     answers: metrics.answers,
     ...(config.mcp.enabled
-      ? { mcp: (request, response) => void mcp.open().then(({ door }) => door.handler(request, response)) }
+      ? {
+          mcp: async (request, response) => {
+            const { door } = await mcp.open();
+            await door.handler(request, response);
+          },
+        }
       : {}),
     info: {
       uptimeMs,
@@ -147,7 +155,7 @@ function readiness(room: EngineRoom) {
   ];
 }
 
-/** The MCP door, loaded when it is first needed: its libraries take longer to load than all the rest. */
+/** The MCP door, loaded for its first client: its libraries take more time and memory than all the rest. */
 class LazyMcp {
   private opened: Promise<McpRoom> | undefined;
 
@@ -159,14 +167,18 @@ class LazyMcp {
   ) {}
 
   open(): Promise<McpRoom> {
-    this.opened ??= import('./mcp-room.js').then(({ openMcpRoom }) =>
-      openMcpRoom(this.room, this.config, this.logger, this.strictParams),
-    );
+    this.opened ??= this.load();
     return this.opened;
   }
 
   async close(graceMs: number): Promise<void> {
-    await (await this.opened)?.close(graceMs);
+    const room = await this.opened?.catch(() => undefined);
+    await room?.close(graceMs);
+  }
+
+  private async load(): Promise<McpRoom> {
+    const { openMcpRoom } = await import('./mcp-room.js');
+    return openMcpRoom(this.room, this.config, this.logger, this.strictParams);
   }
 }
 
@@ -193,8 +205,6 @@ class RunningHost implements Host {
     this.logger.info({ url: this.address.url, version: hostVersion }, 'listening');
     this.room.start();
     this.reloader?.watch();
-    // The first client finds it loaded; the host listens without waiting for it.
-    if (this.config.mcp.enabled) setImmediate(() => void this.mcp.open().catch(() => undefined));
   }
 
   close(graceMs = this.config.server.shutdownGraceMs): Promise<void> {
@@ -208,6 +218,10 @@ class RunningHost implements Host {
 
   onStatus(listener: (status: HostStatus) => void): () => void {
     return followStatus(this.room, listener);
+  }
+
+  async listModels(): Promise<{ readonly models: readonly object[] }> {
+    return { models: (await this.room.router.listModels()).map(restModel) };
   }
 
   async serveStdio({

@@ -24,6 +24,8 @@ export interface HostPort {
   close(graceMs?: number): Promise<void>;
   /** Reads and takes the configuration again. */
   readonly reload?: (why: string) => Promise<unknown>;
+  /** As `GET /mcp/v1/models` answers. */
+  listModels(): Promise<unknown>;
   /** Reports changes; returns how to stop that. */
   onStatus?(listener: (event: HostEvent) => void): () => void;
   /** Speaks MCP on a pair of streams until the input ends. Without it the commands bridge to `/mcp`. */

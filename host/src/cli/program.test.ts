@@ -245,6 +245,7 @@ describe('the running host', () => {
       address: { host: '', port: 0, url: host.url },
       start: () => Promise.resolve(void calls.push('start')),
       close: () => Promise.resolve(void calls.push('close')),
+      listModels: () => Promise.resolve({ models: [] }),
     };
     const { code, stderr } = await command(['models', '--set', 'bundledPlugins=false'], {
       env: { PORT: '1' },

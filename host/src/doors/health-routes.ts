@@ -30,6 +30,7 @@ export function healthRoutes(
     method: 'GET',
     path,
     open: true,
+    hot: true,
     handle,
   });
   return [route('/livez', live), route('/readyz', ready), route('/healthz', ready)];

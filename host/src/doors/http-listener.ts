@@ -21,6 +21,9 @@ import { openaiRoutes } from './openai/openai-routes.js';
 import type { AdminPort, InfoPort, ReadinessPort } from './ports.js';
 import { restRoutes } from './rest/rest-routes.js';
 
+/** Answers what comes to `/mcp`; what it rejects with becomes the answer. */
+export type McpHandler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
+
 /** What the HTTP doors work with. */
 export interface HttpDoorOptions {
   readonly inference: Inference;
@@ -28,7 +31,7 @@ export interface HttpDoorOptions {
   /** Parameters that cannot be honoured are an error on every request. Default false. */
   readonly strictParams?: boolean | (() => boolean);
   /** Answers `/mcp`; Host, Origin and credential have been checked. Without it `/mcp` is unknown. */
-  readonly mcp?: (request: IncomingMessage, response: ServerResponse) => void;
+  readonly mcp?: McpHandler;
   readonly info: InfoPort;
   readonly admin: AdminPort;
   readonly readiness: ReadinessPort;
@@ -83,7 +86,7 @@ class HttpListener implements HttpDoor, ExchangeHost {
   private readonly callers: CallerBound;
   draining = false;
   private readonly routes: readonly Route[];
-  private readonly hot: ReadonlyMap<string, Route>;
+  private readonly hot: Readonly<Record<'GET' | 'POST', ReadonlyMap<string, Route>>>;
   private readonly open: ReadonlySet<string>;
   private readonly keyless: ReadonlySet<string>;
   private app: HttpApp | undefined;
@@ -105,7 +108,10 @@ class HttpListener implements HttpDoor, ExchangeHost {
       ...restRoutes({ inference, info, admin, version }),
     ];
     this.routes = [openApiRoute(version, () => this.routes, options.mcp !== undefined), ...routes];
-    this.hot = new Map(routes.filter((route) => route.hot === true).map((route) => [route.path, route]));
+    this.hot = {
+      GET: hotRoutes(routes, 'GET'),
+      POST: hotRoutes(routes, 'POST'),
+    };
     this.open = new Set(routes.filter((route) => route.open === true).map((route) => route.path));
     this.keyless = new Set(routes.filter((route) => route.keyless === true).map((route) => route.path));
     this.server = this.createServer();
@@ -127,8 +133,6 @@ class HttpListener implements HttpDoor, ExchangeHost {
       server.listen(config.port, config.host, () => {
         server.removeListener('error', reject);
         server.on('error', (error) => this.logger.error({ err: error }, 'the HTTP listener failed'));
-        // The first request finds it made; listening does not wait for it.
-        setImmediate(() => (this.app ??= createHttpApp(this.routes)));
         const address = server.address();
         if (typeof address === 'object' && address !== null) resolve(address);
         else reject(new Error('the HTTP listener has no address'));
@@ -213,17 +217,23 @@ class HttpListener implements HttpDoor, ExchangeHost {
       const refused = this.keyless.has(path) ? undefined : this.options.gate?.(request);
       if (refused !== undefined) return exchange.fail(refused);
     }
-    if (request.method === 'POST') {
-      const route = this.hot.get(path);
+    const { method } = request;
+    if (method === 'POST' || method === 'GET') {
+      const route = this.hot[method].get(path);
       if (route !== undefined) return this.runHot(route, exchange);
     }
-    if (path === '/mcp' && this.options.mcp !== undefined) return this.runMcp(exchange, this.options.mcp);
+    if (path === '/mcp' && this.options.mcp !== undefined) {
+      void this.runMcp(exchange, this.options.mcp);
+      return;
+    }
     this.app ??= createHttpApp(this.routes);
     this.app(exchange);
   }
 
   private runHot(route: Route, exchange: Exchange): void {
-    if (this.admit(exchange)) void runRoute(route, exchange);
+    if (route.counted === true && !this.admit(exchange)) return;
+    if (route.method === 'POST') void runRoute(route, exchange);
+    else void runRoute(route, exchange, undefined, queryOf(exchange.request.url));
   }
 
   /** Counts a request in; answers it with 429 and says false when there are too many. */
@@ -252,10 +262,7 @@ class HttpListener implements HttpDoor, ExchangeHost {
     if (caller !== undefined) this.callers.leave(caller);
   }
 
-  private runMcp(
-    exchange: Exchange,
-    mcp: (request: IncomingMessage, response: ServerResponse) => void,
-  ): void {
+  private async runMcp(exchange: Exchange, mcp: McpHandler): Promise<void> {
     const { request, response } = exchange;
     if (request.method === 'POST' && !this.admit(exchange)) return;
     // A client listens on GET for as long as it lives; that is no work to wait for.
@@ -268,12 +275,26 @@ class HttpListener implements HttpDoor, ExchangeHost {
         response.setHeader(headers[at] ?? '', headers[at + 1] ?? '');
       }
     }
-    mcp(request, response);
+    try {
+      await mcp(request, response);
+    } catch (thrown) {
+      exchange.fail(thrown);
+    }
   }
 
   private exchange(request: IncomingMessage, response: ServerResponse, path: string): Exchange {
     return new Exchange(this, request, response, doorOf(path));
   }
+}
+
+function hotRoutes(routes: readonly Route[], method: string): ReadonlyMap<string, Route> {
+  const hot = routes.filter((route) => route.hot === true && route.method === method);
+  return new Map(hot.map((route) => [route.path, route]));
+}
+
+function queryOf(url = ''): URLSearchParams | undefined {
+  const mark = url.indexOf('?');
+  return mark < 0 ? undefined : new URLSearchParams(url.slice(mark + 1));
 }
 
 /** In whose words a path is answered, unknown ones included. */

@@ -13,6 +13,7 @@ export function metricsRoutes(metrics: MetricsPort): Route[] {
       door: 'rest',
       method: 'GET',
       path: '/metrics',
+      hot: true,
       handle: async (exchange) => {
         const { type, text } = await metrics.render(exchange.request.headers.accept ?? '');
         exchange.response.setHeader('vary', 'accept');

@@ -1,11 +1,11 @@
 import { createInterface } from 'node:readline/promises';
 import type { Readable } from 'node:stream';
+import { chatModel } from '../answer-fields.js';
 import { Conversation, type Answer, type AnswerListener } from '../conversation.js';
 import { CliFailure } from '../failure.js';
 import { waitUntilSettled, withHost, type Reached } from '../locate-host.js';
 import { printable, printableLines } from '../output.js';
 import type { Session } from '../session.js';
-import { chatModel } from './models.js';
 
 const largestPrompt = 16 * 1024 * 1024;
 

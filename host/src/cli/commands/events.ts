@@ -1,3 +1,4 @@
+import { entriesOf, fields } from '../answer-fields.js';
 import { withRunningHost } from '../admin-client.js';
 import { CliFailure } from '../failure.js';
 import type { HostClient } from '../host-client.js';
@@ -5,7 +6,6 @@ import { interruption } from '../interruption.js';
 import { printable } from '../output.js';
 import type { Session } from '../session.js';
 import { readEvents } from '../sse.js';
-import { entriesOf, fields } from './models.js';
 
 /** Options of `events` as the command line hands them over. */
 export interface EventsOptions {

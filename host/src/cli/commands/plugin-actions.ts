@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline/promises';
+import { fields, word } from '../answer-fields.js';
 import { withRunningHost } from '../admin-client.js';
 import { CliFailure } from '../failure.js';
 import type { HostClient } from '../host-client.js';
@@ -6,7 +7,6 @@ import { interruption } from '../interruption.js';
 import { printable } from '../output.js';
 import type { Session } from '../session.js';
 import { swapTarget } from '../swap-target.js';
-import { fields, word } from './models.js';
 
 /** Options of `plugins swap` as the command line hands them over. */
 export interface SwapOptions {

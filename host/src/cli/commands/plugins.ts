@@ -1,9 +1,9 @@
 import { stringify } from 'yaml';
+import { entriesOf, word, type Fields } from '../answer-fields.js';
 import { nearest } from '../../config/nearest.js';
 import { CliFailure } from '../failure.js';
 import { withHost } from '../locate-host.js';
 import type { Session } from '../session.js';
-import { entriesOf, word, type Fields } from './models.js';
 
 /** `plugins list`. */
 export function listPlugins(session: Session): Promise<number> {

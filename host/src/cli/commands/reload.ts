@@ -1,7 +1,7 @@
+import { fields, word } from '../answer-fields.js';
 import { withRunningHost } from '../admin-client.js';
 import { printable } from '../output.js';
 import type { Session } from '../session.js';
-import { fields, word } from './models.js';
 
 /** `config reload`: 0 when the running host has taken its configuration, 1 with the reason otherwise. */
 export function reloadConfig(session: Session): Promise<number> {

@@ -1,6 +1,6 @@
 import { productName, hostVersion } from '../../version.js';
+import { chatModel } from '../answer-fields.js';
 import { CliFailure } from '../failure.js';
-import type { HostClient } from '../host-client.js';
 import type { HostEvent, HostPort } from '../host-port.js';
 import { ProgressLine } from '../progress-line.js';
 import { reasonOf } from '../reason.js';
@@ -93,38 +93,32 @@ async function suggest(
   sink: Sink,
   say: (text: string) => void,
 ): Promise<void> {
-  // Loaded only now: the host must not wait for a client.
-  const { HostClient } = await import('../host-client.js');
-  const client = new HostClient(host.address.url, apiKey);
-  try {
-    const model = await firstModel(client, signal);
-    if (signal.aborted) return;
-    const { url } = host.address;
-    const key = apiKey === undefined ? '' : ` -H 'authorization: Bearer <key>'`;
-    const body = JSON.stringify({ model: model ?? 'MODEL', messages: [{ role: 'user', content: 'Hello' }] });
-    const head = (text: string) => session.out.style('bold', text, sink);
-    say('');
-    if (model === undefined) say('No model is there yet. `outrigger models list` shows when one is.');
-    say(head('Three things to try:'));
-    say(
-      `  1. curl ${url}/v1/chat/completions -H 'content-type: application/json'${key} -d '${body.replaceAll("'", "'\\''")}'`,
-    );
-    say(
-      `  2. Any OpenAI SDK with base URL ${url}/v1 and ${apiKey === undefined ? 'any key' : 'one of your keys'}`,
-    );
-    say('  3. outrigger client-config --client claude   (or claude-code, vscode, cursor, windsurf, docker)');
-    say('');
-  } finally {
-    await client.close();
-  }
+  const model = await firstModel(host, signal);
+  if (signal.aborted) return;
+  const { url } = host.address;
+  const key = apiKey === undefined ? '' : ` -H 'authorization: Bearer <key>'`;
+  const body = JSON.stringify({ model: model ?? 'MODEL', messages: [{ role: 'user', content: 'Hello' }] });
+  const head = (text: string) => session.out.style('bold', text, sink);
+  say('');
+  if (model === undefined) say('No model is there yet. `outrigger models list` shows when one is.');
+  say(head('Three things to try:'));
+  say(
+    `  1. curl ${url}/v1/chat/completions -H 'content-type: application/json'${key} -d '${body.replaceAll("'", "'\\''")}'`,
+  );
+  say(
+    `  2. Any OpenAI SDK with base URL ${url}/v1 and ${apiKey === undefined ? 'any key' : 'one of your keys'}`,
+  );
+  say('  3. outrigger client-config --client claude   (or claude-code, vscode, cursor, windsurf, docker)');
+  say('');
 }
 
-async function firstModel(client: HostClient, signal: AbortSignal): Promise<string | undefined> {
-  const { chatModel } = await import('./models.js');
+async function firstModel(host: HostPort, signal: AbortSignal): Promise<string | undefined> {
   const deadline = performance.now() + 60_000;
+  const left = new Promise<undefined>((resolve) => {
+    signal.addEventListener('abort', () => resolve(undefined), { once: true });
+  });
   while (!signal.aborted && performance.now() < deadline) {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(5000)]);
-    const model = await client.get('/mcp/v1/models', limit).then(chatModel, () => undefined);
+    const model = await Promise.race([host.listModels().then(chatModel, () => undefined), left]);
     if (model !== undefined) return printable(model);
     await new Promise<void>((resolve) => {
       const timer = setTimeout(done, 200);

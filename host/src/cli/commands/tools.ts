@@ -1,10 +1,10 @@
+import { entriesOf, fields, word } from '../answer-fields.js';
 import { nearest } from '../../config/nearest.js';
 import { CliFailure } from '../failure.js';
 import { interruption } from '../interruption.js';
 import { withHost } from '../locate-host.js';
 import { printableLines } from '../output.js';
 import type { Session } from '../session.js';
-import { entriesOf, fields, word } from './models.js';
 
 /** `plugins tools`: what plugins bring beside models. */
 export function listTools(session: Session, plugin: string | undefined): Promise<number> {

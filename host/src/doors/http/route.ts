@@ -7,9 +7,9 @@ export interface Route {
   readonly method: 'GET' | 'POST' | 'DELETE';
   /** As Express 5 writes paths: `:name` is one segment, `*name` any number of them. */
   readonly path: string;
-  /** Matched on the bare listener, before Express. Only for paths without parameters. */
+  /** Matched on the bare listener, before Express, which is loaded for others only. For paths without parameters. */
   readonly hot?: boolean;
-  /** Counts against the bounds of requests that are served at the same time; hot ones always do. */
+  /** Counts against the bounds of requests that are served at the same time. */
   readonly counted?: boolean;
   /** Answered without credential and whatever the Host header says: for probes. */
   readonly open?: boolean;

@@ -1,7 +1,5 @@
 export { createMcpDoor } from './http-endpoint.js';
 export type { McpAuth, McpAuthOutcome, McpDoor, McpDoorOptions } from './http-endpoint.js';
-export { bridgeMcpStdio } from './bridge-stdio.js';
-export type { BridgeOptions } from './bridge-stdio.js';
 export { serveMcpStdio } from './stdio.js';
 export type { McpStdioOptions } from './stdio.js';
 export { createToolCatalog } from './tool-catalog.js';

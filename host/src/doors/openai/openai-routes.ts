@@ -28,6 +28,7 @@ export function openaiRoutes(inference: Inference): Route[] {
       method: 'POST',
       path: '/v1/chat/completions',
       hot: true,
+      counted: true,
       handle: (exchange, body) => chat(inference, exchange, body),
     },
     {
@@ -35,6 +36,7 @@ export function openaiRoutes(inference: Inference): Route[] {
       method: 'POST',
       path: '/v1/completions',
       hot: true,
+      counted: true,
       handle: (exchange, body) => completion(inference, exchange, body),
     },
     {
@@ -42,12 +44,14 @@ export function openaiRoutes(inference: Inference): Route[] {
       method: 'POST',
       path: '/v1/embeddings',
       hot: true,
+      counted: true,
       handle: (exchange, body) => embeddings(inference, exchange, body),
     },
     {
       door,
       method: 'GET',
       path: '/v1/models',
+      hot: true,
       handle: async (exchange) => {
         const models = await inference.listModels();
         exchange.sendJson(200, { object: 'list', data: models.map(openaiModel) });

@@ -50,6 +50,7 @@ const model = z.strictObject({
   owner: text.optional(),
   digest: text.optional(),
   created: text.optional(),
+  preferred: z.literal(true).optional(),
   capabilities: z
     .strictObject({
       chat: flag,

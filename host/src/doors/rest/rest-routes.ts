@@ -32,6 +32,7 @@ export function restRoutes({ inference, info, admin, version }: RestPorts): Rout
       method: 'POST',
       path: '/mcp/v1/chat',
       hot: true,
+      counted: true,
       handle: (exchange, body) => chat(inference, exchange, body as Body),
     },
     {
@@ -39,12 +40,14 @@ export function restRoutes({ inference, info, admin, version }: RestPorts): Rout
       method: 'POST',
       path: '/mcp/v1/embed',
       hot: true,
+      counted: true,
       handle: (exchange, body) => embed(inference, exchange, body as Body),
     },
     {
       door,
       method: 'GET',
       path: '/mcp/v1/info',
+      hot: true,
       handle: (exchange) =>
         exchange.sendJson(200, {
           name: 'outrigger',
