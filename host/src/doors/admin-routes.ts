@@ -50,6 +50,9 @@ export interface AdminRoutePorts {
   readonly gate: (exchange: Exchange) => GatewayError | undefined;
 }
 
+/** Most clients that follow the events at the same time. */
+const maxFollowers = 500;
+
 /** Routes of administration, events and plugins' tools. */
 export function adminRoutes(ports: AdminRoutePorts): Route[] {
   const { plugins, events, tools } = ports;
@@ -61,6 +64,7 @@ export function adminRoutes(ports: AdminRoutePorts): Route[] {
       return handle(exchange, ...rest);
     };
   const door = 'rest';
+  const followers = new Set<Exchange>();
   const show = (exchange: Exchange, name: string): void =>
     exchange.sendJson(200, pluginJson(plugins.get(name)));
   return [
@@ -68,7 +72,7 @@ export function adminRoutes(ports: AdminRoutePorts): Route[] {
       door,
       method: 'GET',
       path: '/mcp/v1/events',
-      handle: (exchange, _body, _params, query) => tellEvents(exchange, events, query),
+      handle: (exchange, _body, _params, query) => tellEvents(exchange, events, query, followers),
     },
     {
       door,
@@ -120,7 +124,12 @@ export function adminRoutes(ports: AdminRoutePorts): Route[] {
 }
 
 /** The past as JSON, or past and future as a stream (`?follow=true` or `Accept: text/event-stream`). */
-function tellEvents(exchange: Exchange, events: EventPort, query: URLSearchParams): void {
+function tellEvents(
+  exchange: Exchange,
+  events: EventPort,
+  query: URLSearchParams,
+  followers: Set<Exchange>,
+): void {
   const since = sinceOf(query.get('since'), String(exchange.request.headers['last-event-id'] ?? ''), events);
   if (!Number.isSafeInteger(since) || since < 0) {
     throw new GatewayError('invalid_request', '`since` must be the id of an event', { param: 'since' });
@@ -130,6 +139,12 @@ function tellEvents(exchange: Exchange, events: EventPort, query: URLSearchParam
     exchange.sendJson(200, { events: events.since(since).map(eventJson) });
     return;
   }
+  if (followers.size >= maxFollowers) {
+    const message = `${maxFollowers} clients follow the events already`;
+    throw new GatewayError('rate_limited', message, { retryAfterMs: 5000 });
+  }
+  followers.add(exchange);
+  exchange.response.once('close', () => followers.delete(exchange));
   // An id that is yet to come is of a host before this one.
   let last = since > (events.since(0, 1).at(-1)?.id ?? 0) ? 0 : since;
   let held = false;

@@ -57,6 +57,18 @@ describe('the stream of events', () => {
     expect(text.includes('"one"')).toBe(all);
   });
 
+  it('has a bounded number of followers, and room again when they have left', async () => {
+    for (let one = 0; one < 500; one++) await (await follow())('connected');
+    const refused = await fetch(`${door.url}/mcp/v1/events?follow=true`);
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '5']);
+    leave.abort();
+    leave = new AbortController();
+    for (;;) {
+      const { status } = await fetch(`${door.url}/mcp/v1/events?follow=true`, { signal: leave.signal });
+      if (status === 200) break;
+    }
+  }, 30_000);
+
   it('does not hold up the end of the host', async () => {
     await (
       await follow()

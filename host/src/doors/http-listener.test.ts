@@ -355,6 +355,83 @@ it('one caller cannot take the place of all others', async () => {
   for (let again = 0; again < 5; again++) expect((await as('a')).status).toBe(200);
 });
 
+describe('requests that are sent ahead on one connection', () => {
+  const one = (path: string, about: object): string => {
+    const text = JSON.stringify(about);
+    return `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${text.length}\r\n\r\n${text}`;
+  };
+
+  it('are all answered, in their order', async () => {
+    const socket = connect(door.port, '127.0.0.1');
+    let got = '';
+    socket.on('data', (chunk: Buffer) => (got += chunk.toString()));
+    const asked = Array.from({ length: 20 }, (_, at) => one(chat, { ...body, stream: at % 2 === 0 }));
+    socket.write(`${asked.join('')}GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n`);
+    await until(() => got.endsWith('{"status":"ok"}'), 'all answers');
+    expect(got.match(/HTTP\/1\.1 200/g)).toHaveLength(21);
+    expect(got.match(/\[DONE\]/g)).toHaveLength(10);
+    expect(door.door.inFlight).toBe(0);
+    socket.destroy();
+  });
+
+  it('leave nothing behind when the connection ends', async () => {
+    door.inference.script = undefined;
+    const socket = connect(door.port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    socket.write(one(chat, { ...body, stream: true }).repeat(10));
+    await until(() => door.inference.generations.length === 10, 'ten generations');
+    expect(door.door.inFlight).toBe(10);
+    socket.destroy();
+    await until(() => door.door.inFlight === 0, 'none is worked on');
+    expect(door.inference.generations.every(({ cancelled }) => cancelled)).toBe(true);
+  });
+
+  it('are bounded', async () => {
+    door.inference.script = undefined;
+    const socket = connect(door.port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    socket.write(one('/mcp/v1/chat', body).repeat(300));
+    await closed;
+    await until(() => door.door.inFlight === 0, 'none is worked on');
+    expect(door.inference.generations.length).toBeLessThan(100);
+    expect((await door.send('GET', '/livez')).status).toBe(200);
+  });
+});
+
+describe('requests whose body comes slowly', () => {
+  const begin = (path: string, length: number, first: string) => {
+    const socket = connect(door.port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    socket.write(
+      `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n\r\n${first}`,
+    );
+    return socket;
+  };
+
+  it.each([chat, '/mcp/v1/demo/m/chat'])('take no place of %s from those that are whole', async (path) => {
+    await door.door.close(0);
+    door = await openTestDoor({ maxInFlight: 2 });
+    const slow = Array.from({ length: 10 }, () => begin(path, 100, '{'));
+    await until(() => door.door.inFlight === 10, 'all have begun');
+    expect((await door.post(path, body)).status).toBe(200);
+    for (const socket of slow) socket.destroy();
+    await until(() => door.door.inFlight === 0, 'they are gone');
+  });
+
+  it('may not fill the memory together', async () => {
+    const whole = 200_000;
+    const sockets = Array.from({ length: 40 }, () => begin(chat, whole, 'x'.repeat(whole - 1)));
+    let refused = '';
+    for (const socket of sockets) socket.on('data', (chunk: Buffer) => (refused += chunk.toString()));
+    // Room for 32 of the largest.
+    await until(() => (refused.match(/HTTP\/1\.1 429/g) ?? []).length === 8, 'what is too much is refused');
+    for (const socket of sockets) socket.destroy();
+    await until(() => door.door.inFlight === 0, 'they are gone');
+    expect((await door.post(chat, body)).status).toBe(200);
+  });
+});
+
 describe('health', () => {
   it('tells what is not ready', async () => {
     await door.door.close(0);

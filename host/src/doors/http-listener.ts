@@ -11,7 +11,10 @@ import { Exchange, type ExchangeHost } from './http/exchange.js';
 import { createHttpApp, type HttpApp } from './http/http-app.js';
 import type { HttpDoorConfig } from './http/http-door-config.js';
 import { OriginPolicy } from './http/origin-policy.js';
+import { BodyBudget } from './http/body-budget.js';
+import { Seats } from './http/seats.js';
 import { CallerBound } from './http/caller-bound.js';
+import { PipelinedExchanges } from './http/pipelined-exchanges.js';
 import { StalledStreams } from './http/stalled-streams.js';
 import { answerBrokenRequest } from './http/broken-request.js';
 import { runRoute } from './http/route-runner.js';
@@ -72,6 +75,10 @@ export function createHttpDoor(options: HttpDoorOptions): HttpDoor {
 }
 
 const shutdownWriteMs = 500;
+/** Bodies of the largest size that may be on their way at the same time; of smaller ones more. */
+const wholeBodies = 32;
+/** Requests that one connection may have sent ahead; one with more is closed. */
+const maxPipelined = 64;
 /** What one caller may take of all requests that are served at the same time, where nobody says otherwise. */
 const callerShare = 0.75;
 
@@ -83,6 +90,11 @@ class HttpListener implements HttpDoor, ExchangeHost {
   readonly active = new ActiveExchanges();
   readonly answers: AnswerCounts;
   readonly stalled: StalledStreams;
+  readonly pipelined = new PipelinedExchanges();
+  readonly bodies: BodyBudget;
+  private readonly seats: Seats;
+  /** Of their own, as the MCP door reads bodies itself: a slow one takes no place from the other doors. */
+  private readonly mcpSeats: Seats;
   private readonly callers: CallerBound;
   draining = false;
   private readonly routes: readonly Route[];
@@ -100,6 +112,9 @@ class HttpListener implements HttpDoor, ExchangeHost {
     this.stalled = new StalledStreams(options.waiting ?? (() => 0));
     const { maxInFlight, maxInFlightPerCaller = Math.ceil(maxInFlight * callerShare) } = options.config;
     this.callers = new CallerBound(maxInFlightPerCaller);
+    this.seats = new Seats(maxInFlight);
+    this.mcpSeats = new Seats(maxInFlight);
+    this.bodies = new BodyBudget(options.config.maxBodyBytes * wholeBodies);
     const { inference, info, admin, readiness, version } = options;
     const routes = [
       ...healthRoutes(readiness, () => this.draining, info, version),
@@ -218,6 +233,11 @@ class HttpListener implements HttpDoor, ExchangeHost {
       if (refused !== undefined) return exchange.fail(refused);
     }
     const { method } = request;
+    if (method === 'POST' && this.pipelined.count(exchange) > maxPipelined) {
+      // Nobody who means well comes here, and an answer could not be sent before all the others.
+      request.socket.destroy();
+      return;
+    }
     if (method === 'POST' || method === 'GET') {
       const route = this.hot[method].get(path);
       if (route !== undefined) return this.runHot(route, exchange);
@@ -231,40 +251,41 @@ class HttpListener implements HttpDoor, ExchangeHost {
   }
 
   private runHot(route: Route, exchange: Exchange): void {
-    if (route.counted === true && !this.admit(exchange)) return;
     if (route.method === 'POST') void runRoute(route, exchange);
     else void runRoute(route, exchange, undefined, queryOf(exchange.request.url));
   }
 
-  /** Counts a request in; answers it with 429 and says false when there are too many. */
-  admit(exchange: Exchange): boolean {
-    const { active, callers, stalled, config } = this;
+  admit(exchange: Exchange, seats = this.seats): boolean {
+    const { callers, stalled } = this;
     const caller = this.options.callerOf?.(exchange.request);
-    let refusal: string | undefined;
     if (caller !== undefined && !callers.enter(caller)) {
-      refusal = `${callers.max} requests of this caller are being served already`;
-    } else {
-      exchange.caller = caller;
-      // Streams that nobody reads make room.
-      while (active.size > config.maxInFlight && stalled.giveWay());
-      if (active.size > config.maxInFlight)
-        refusal = `the host works on ${config.maxInFlight} requests already`;
+      return this.refuse(exchange, `${callers.max} requests of this caller are being served already`);
     }
-    if (refusal === undefined) return true;
-    exchange.fail(new GatewayError('rate_limited', refusal, { retryAfterMs: 1000 }));
-    return false;
+    exchange.caller = caller;
+    // Streams that nobody reads make room.
+    while (seats.full && stalled.giveWay());
+    if (seats.full) return this.refuse(exchange, `the host works on ${seats.max} requests already`);
+    seats.take(exchange);
+    return true;
   }
 
   leave(exchange: Exchange): void {
     this.active.delete(exchange);
+    this.seats.leave(exchange);
+    this.mcpSeats.leave(exchange);
     const { caller } = exchange;
     exchange.caller = undefined;
     if (caller !== undefined) this.callers.leave(caller);
   }
 
+  private refuse(exchange: Exchange, why: string): false {
+    exchange.fail(new GatewayError('rate_limited', why, { retryAfterMs: 1000 }));
+    return false;
+  }
+
   private async runMcp(exchange: Exchange, mcp: McpHandler): Promise<void> {
     const { request, response } = exchange;
-    if (request.method === 'POST' && !this.admit(exchange)) return;
+    if (request.method === 'POST' && !this.admit(exchange, this.mcpSeats)) return;
     // A client listens on GET for as long as it lives; that is no work to wait for.
     if (request.method === 'GET') this.active.delete(exchange);
     if (exchange.expectsContinue) response.writeContinue();

@@ -10,8 +10,10 @@ import { openaiError } from '../openai/openai-error.js';
 import { problem } from '../rest/problem.js';
 import { pluginText } from '../shared/remarks.js';
 import type { ActiveExchanges } from './active-exchanges.js';
+import type { BodyBudget } from './body-budget.js';
 import type { HttpDoorConfig } from './http-door-config.js';
 import type { OriginPolicy } from './origin-policy.js';
+import type { PipelinedExchanges } from './pipelined-exchanges.js';
 import type { StalledStreams } from './stalled-streams.js';
 
 /** What all exchanges of a listener share. */
@@ -23,6 +25,8 @@ export interface ExchangeHost {
   readonly active: ActiveExchanges;
   readonly answers: AnswerCounts;
   readonly stalled: StalledStreams;
+  readonly pipelined: PipelinedExchanges;
+  readonly bodies: BodyBudget;
   /** Counts a request in; answers it with 429 and says false when there are too many. */
   admit(exchange: Exchange): boolean;
   /** A request lets go of its place among those that are served. */
@@ -66,6 +70,7 @@ export class Exchange implements RequestContext {
     this.traceparent = typeof trace === 'string' && tracePattern.test(trace) ? trace : '';
     host.active.add(this);
     response.on('close', this.close);
+    if (response.socket === null) host.pipelined.add(this);
   }
 
   /** Made only when somebody asks: most requests end before anybody does. */
@@ -192,13 +197,16 @@ export class Exchange implements RequestContext {
       clearTimeout(timer);
       if (closes) socket.end();
     });
-    socket.once('close', () => clearTimeout(timer));
+    request.once('close', () => clearTimeout(timer));
   }
 
-  private readonly close = (): void => {
+  /** The answer is out, or will never be. */
+  readonly close = (): void => {
+    if (this.closed) return;
     const complete = this.response.writableFinished;
     this.closed = true;
     this.host.leave(this);
+    this.host.pipelined.delete(this);
     this.onShutdown = undefined;
     this.host.answers.answered(this.door, this.response.headersSent ? this.response.statusCode : 499);
     if (complete) return;

@@ -34,9 +34,7 @@ export function createHttpApp(routes: readonly Route[]): HttpApp {
     for (const route of methods) {
       const handler: RequestHandler = (request) => {
         const query = new URLSearchParams(request.url.split('?')[1] ?? '');
-        const exchange = exchangeOf(request);
-        if (route.counted === true && !exchange.host.admit(exchange)) return;
-        void runRoute(route, exchange, flat(request.params), query);
+        void runRoute(route, exchangeOf(request), flat(request.params), query);
       };
       if (route.method === 'GET') app.get(path, handler);
       else if (route.method === 'POST') app.post(path, handler);

@@ -16,6 +16,8 @@ export async function runRoute(
 ): Promise<void> {
   try {
     const body = route.method === 'POST' ? await jsonBody(exchange) : undefined;
+    // Who sends slowly takes no place from those who are served.
+    if (route.counted === true && !exchange.host.admit(exchange)) return;
     await route.handle(exchange, body, params, query);
   } catch (thrown) {
     exchange.fail(thrown);
@@ -32,5 +34,5 @@ async function jsonBody(exchange: Exchange): Promise<unknown> {
     }
     response.writeContinue();
   }
-  return parseJson(await readBody(request, maxBodyBytes));
+  return parseJson(await readBody(request, maxBodyBytes, host.bodies));
 }

@@ -44,6 +44,7 @@ export class SseWriter {
     this.stalled = { plugin: flow.served?.plugin ?? '', giveWay: this.giveWay };
     exchange.response.on('drain', this.drained);
     exchange.response.on('timeout', this.silent);
+    if (exchange.response.socket === null) exchange.response.once('socket', this.itsTurn);
     if (config.keepAliveMs > 0) this.ping = setInterval(this.keepAlive, config.keepAliveMs);
     exchange.onLeave = this.left;
     if (exchange.closed) this.left();
@@ -98,12 +99,23 @@ export class SseWriter {
   /** The timeout of a socket counts from the last byte that went out, so a slow reader may take its time. */
   private limit(): void {
     this.silentMs = 0;
+    // The connection belongs to the answer to an earlier request.
+    if (this.exchange.response.socket === null) return;
     this.exchange.request.socket.setTimeout(this.ended ? this.cutMs : this.stallMs);
   }
+
+  /** The answers to earlier requests are out. */
+  private readonly itsTurn = (): void => {
+    if (this.held || this.ended) this.limit();
+  };
 
   /** The client has not taken a byte for the time of the socket's timeout. */
   private readonly silent = (): void => {
     const { socket } = this.exchange.request;
+    if (!this.held && !this.ended) {
+      socket.setTimeout(0);
+      return;
+    }
     const now = performance.now();
     // Node skips a timeout in which bytes went out; then the count begins anew.
     if (now - this.silentAt > this.stallMs * 1.5) this.silentMs = 0;
@@ -131,7 +143,7 @@ export class SseWriter {
     if (!this.held || this.ended) return;
     this.held = false;
     this.exchange.host.stalled.delete(this.stalled);
-    this.exchange.request.socket.setTimeout(0);
+    if (this.exchange.response.socket !== null) this.exchange.request.socket.setTimeout(0);
     this.flow.resume();
   };
 

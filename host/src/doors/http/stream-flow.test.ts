@@ -169,27 +169,6 @@ describe.each(paths)('a client of %s that does not read', (path) => {
     expect(got).not.toMatch(/\[DONE\]|event: done/);
   });
 
-  it('stays when it reads, however slowly', async () => {
-    const { socket, made } = await stall();
-    waiting = 1;
-    socket.resume();
-    const reading = setInterval(() => {
-      socket.resume();
-      setImmediate(() => socket.pause());
-    }, 10);
-    try {
-      const before = made.resumes;
-      for (let round = 0; round < 20; round++) {
-        await until(() => !made.paused || made.cancelled, 'it is read');
-        while (!made.paused && !made.cancelled) made.push(text('x'.repeat(100_000)));
-      }
-      expect(made.cancelled).toBe(false);
-      expect(made.resumes).toBeGreaterThan(before);
-    } finally {
-      clearInterval(reading);
-    }
-  });
-
   it('gives its place up when the host has no other', async () => {
     const stalled = [await stall(), await stall(), await stall()];
     await until(() => {
