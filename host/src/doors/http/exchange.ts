@@ -187,7 +187,7 @@ export class Exchange implements RequestContext {
     const { request } = this;
     const { socket } = request;
     let left = discardBytes;
-    const timer = setTimeout(() => socket.destroy(), discardMs);
+    const timer = setTimeout(() => socket.destroy(), discardMs).unref();
     request.on('data', (chunk: Buffer) => {
       left -= chunk.length;
       if (left < 0) socket.destroy();

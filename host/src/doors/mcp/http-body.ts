@@ -8,7 +8,7 @@ const INVALID_REQUEST = -32600;
 
 /**
  * Reads a JSON body within its bounds. Throws a Refusal: 415 for another media type, 413 when
- * too large, 408 when too slow, 400 when it is not UTF-8, not JSON or nested too deeply.
+ * too large, 408 when too slow, 400 when it is not UTF-8, not JSON, nested too deeply or of too many members.
  */
 export async function readJsonBody(req: IncomingMessage, limits: McpLimits, clock: Clock): Promise<unknown> {
   const type = req.headers['content-type'] ?? '';
@@ -22,8 +22,8 @@ export async function readJsonBody(req: IncomingMessage, limits: McpLimits, cloc
   } catch {
     throw new Refusal(400, PARSE_ERROR, 'Parse error: the body is not valid UTF-8');
   }
-  if (isTooDeep(text, limits.bodyDepth))
-    throw new Refusal(400, INVALID_REQUEST, `Invalid Request: nested deeper than ${limits.bodyDepth}`);
+  const trouble = excess(text, limits);
+  if (trouble !== undefined) throw new Refusal(400, INVALID_REQUEST, `Invalid Request: ${trouble}`);
   try {
     return JSON.parse(text) as unknown;
   } catch {
@@ -68,9 +68,10 @@ function tooLarge(limits: McpLimits): Refusal {
   });
 }
 
-/** Counts brackets outside of strings: validators that recurse must not see what would break them. */
-function isTooDeep(text: string, limit: number): boolean {
+/** Counts brackets and members outside of strings: validators must not see what would break or hold them. */
+function excess(text: string, { bodyDepth, bodyMembers }: McpLimits): string | undefined {
   let depth = 0;
+  let members = 0;
   let inString = false;
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);
@@ -78,10 +79,13 @@ function isTooDeep(text: string, limit: number): boolean {
       if (unit === 0x5c) i += 1;
       else if (unit === 0x22) inString = false;
     } else if (unit === 0x22) inString = true;
-    else if (unit === 0x7b || unit === 0x5b) {
+    else if (unit === 0x3a) {
+      members += 1;
+      if (members > bodyMembers) return `more than ${bodyMembers} members`;
+    } else if (unit === 0x7b || unit === 0x5b) {
       depth += 1;
-      if (depth > limit) return true;
+      if (depth > bodyDepth) return `nested deeper than ${bodyDepth}`;
     } else if (unit === 0x7d || unit === 0x5d) depth -= 1;
   }
-  return false;
+  return undefined;
 }

@@ -91,6 +91,24 @@ describe('sessions are bounded', () => {
   });
 });
 
+it('a body of more members than validators should see is refused, colons in texts aside', async () => {
+  await using server = await startDoor({ limits: { bodyMembers: 50 } });
+  const message = (members: number) => ({
+    ...initializeRequest,
+    params: {
+      ...initializeRequest.params,
+      clientInfo: { name: ':'.repeat(1000), version: '1' },
+      _meta: Object.fromEntries(Array.from({ length: members }, (_, at) => [`k${at}`, '"::"'])),
+    },
+  });
+  const refused = await server.post(message(60));
+  expect(refused.status).toBe(400);
+  expect(await refused.json()).toMatchObject({
+    error: { code: -32600, message: 'Invalid Request: more than 50 members' },
+  });
+  expect((await server.post(message(20))).status).toBe(200);
+});
+
 describe('a slow reader', () => {
   const piece = 'x'.repeat(64 * 1024);
   const request = { name: 'generate', arguments: { prompt: 'x' } };

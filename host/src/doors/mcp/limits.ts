@@ -6,6 +6,8 @@ export interface McpLimits {
   readonly bodyMs: number;
   /** Deepest nesting of a request body. */
   readonly bodyDepth: number;
+  /** Most members of all objects of a request body: each costs validators some microseconds. */
+  readonly bodyMembers: number;
   /** Sessions of clients up to revision 2025-11-25. */
   readonly sessions: number;
   /** A session without a request or an open stream ends after this time. */
@@ -37,6 +39,7 @@ export const defaultLimits: McpLimits = {
   bodyBytes: 16 * 1024 * 1024,
   bodyMs: 30_000,
   bodyDepth: 128,
+  bodyMembers: 50_000,
   sessions: 1000,
   sessionIdleMs: 10 * 60_000,
   subscriptions: 1024,
