@@ -9,6 +9,9 @@ import { claimFolder, folderPrefix, removeAbandoned } from './abandoned-folders.
 /** Longest path of a unix socket that every kernel takes; longer ones are cut in silence. */
 const maxSocketPath = 100;
 
+/** How often a socket is looked for where watching misses it, in milliseconds. */
+const lookAgainMs = 250;
+
 /** How long plugins of a killed host may live on, and more, in milliseconds. */
 const lingerMs = 4000;
 
@@ -63,7 +66,12 @@ export class EndpointDirectory {
   appeared(endpoint: Endpoint, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       let watcher: FSWatcher | undefined;
+      // Watching alone misses things.
+      const timer = setInterval(() => {
+        look();
+      }, lookAgainMs);
       const end = (): void => {
+        clearInterval(timer);
         watcher?.close();
         signal.removeEventListener('abort', end);
         resolve();
