@@ -149,6 +149,15 @@ async function hostTarget(upstreamPort) {
   }
 }
 
+/** As many hops as host and plugin, and no work at any of them. */
+async function relayTarget(upstreamPort) {
+  let port = upstreamPort;
+  for (let hop = 0; hop < 2; hop += 1) {
+    port = await says(start(node, [here('relay.mjs'), String(port)]), /(\d+)/);
+  }
+  return { name: '2 relays', url: `http://127.0.0.1:${port}/v1/chat/completions` };
+}
+
 async function portkeyTarget(upstreamPort) {
   const found = runtime('portkey');
   if (found.missing !== undefined) {
@@ -175,8 +184,11 @@ try {
   const upstream = start(process.execPath, [here('upstream.mjs')]);
   const upstreamPort = await says(upstream, /(\d+)/);
   const direct = { name: 'direct', url: `http://127.0.0.1:${upstreamPort}/v1/chat/completions` };
+  const relays = await relayTarget(upstreamPort);
   const ours = await hostTarget(upstreamPort);
-  const targets = [direct, ours, await portkeyTarget(upstreamPort)].filter((one) => one !== undefined);
+  const targets = [direct, relays, ours, await portkeyTarget(upstreamPort)].filter(
+    (one) => one !== undefined,
+  );
   console.log(
     `${execFileSync(node, ['--version']).toString().trim()}, ${cpus().length} cores; host listens after ${round(ours.startMs, 0)} ms, idle ${round(ours.idle, 0)} MB`,
   );
