@@ -30,9 +30,10 @@ const result = await runSwapLoad({
   streamMs: Number(values['stream-ms']),
   drain: !values['no-drain'],
   plain: values.plain,
-  onProgress: ({ swaps: done, calls, rss, heap }) => {
+  onProgress: ({ swaps: done, calls, rss, own, heap }) => {
     const mebibytes = (bytes) => (bytes / 2 ** 20).toFixed(1);
-    const held = `${mebibytes(rss)} MiB, heap after gc ${mebibytes(heap)} MiB`;
+    const alone = own === undefined ? '' : ` (${mebibytes(own)} of its own)`;
+    const held = `${mebibytes(rss)} MiB${alone}, heap after gc ${mebibytes(heap)} MiB`;
     if (!values.json) console.error(`${done} swaps, ${calls} calls, ${held}`);
   },
 });

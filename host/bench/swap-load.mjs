@@ -80,6 +80,7 @@ export async function runSwapLoad(options) {
   const commits = [];
   const prepares = [];
   const rss = [];
+  const own = [];
   const heap = [];
   for (let index = 1; index <= swaps; index++) {
     // Spread over the calls, each generation serving; without callers, one after the other.
@@ -95,9 +96,11 @@ export async function runSwapLoad(options) {
     if (index % Math.max(1, Math.floor(swaps / 50)) === 0) {
       await collected(room, callers > 0);
       const { rss: held, heapUsed } = process.memoryUsage();
+      const anonymous = anonymousMemory();
       rss.push([index, held]);
+      if (anonymous !== undefined) own.push([index, anonymous]);
       heap.push([index, heapUsed]);
-      onProgress({ swaps: index, calls: tally.issued.call, rss: held, heap: heapUsed });
+      onProgress({ swaps: index, calls: tally.issued.call, rss: held, own: anonymous, heap: heapUsed });
     }
   }
   while (callers > 0 && !tally.processOf.has(room.registry.get('oracle').active?.instanceId)) await sleep(5);
@@ -120,6 +123,7 @@ export async function runSwapLoad(options) {
     commits,
     prepares,
     rss,
+    own,
     heap,
     lingering,
     coldStartMs,
@@ -213,6 +217,7 @@ function report(
     commits,
     prepares,
     rss,
+    own,
     heap,
     lingering,
     coldStartMs,
@@ -288,6 +293,13 @@ function report(
       last: rss.at(-1)?.[1],
       bytesPerSwap: slope(rss),
     },
+    // Without the pages of the program's files, which the kernel takes and brings back as it likes.
+    ownMemory: {
+      first: own[0]?.[1],
+      middle: own[Math.floor(own.length / 2)]?.[1],
+      last: own.at(-1)?.[1],
+      bytesPerSwap: slope(own),
+    },
     heapAfterGc: {
       collected: globalThis.gc !== undefined,
       first: heap[0]?.[1],
@@ -307,6 +319,16 @@ function slope(points) {
   const [x, y] = [mean(0), mean(1)];
   const up = half.reduce((sum, point) => sum + (point[0] - x) * (point[1] - y), 0);
   return up / half.reduce((sum, point) => sum + (point[0] - x) ** 2, 0);
+}
+
+/** Resident bytes that are this process's alone; undefined where the platform does not tell. */
+function anonymousMemory() {
+  try {
+    const kibibytes = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
+    return kibibytes === undefined ? undefined : Number(kibibytes) * 1024;
+  } catch {
+    return undefined;
+  }
 }
 
 function descriptors() {
