@@ -9,6 +9,7 @@ export type RuntimeName =
   | 'python-judges'
   | 'metrics-judge'
   | 'inspector'
+  | 'mcp-conformance'
   | 'ai-sdk-mcp'
   | 'openai-node'
   | 'portkey'
@@ -17,8 +18,8 @@ export type RuntimeName =
 export interface FoundRuntime {
   /**
    * What to start: the program of llama-server, ollama, ghz, node24, tritonserver, mlserver and chromium; the python of
-   * tritonclient, python-judges and metrics-judge; the script for `node` of inspector and portkey. For ai-sdk-mcp and openai-node
-   * the folder whose node_modules holds the package: `createRequire(join(path, 'package.json'))`.
+   * tritonclient, python-judges and metrics-judge; the script for `node` of inspector, mcp-conformance and portkey. For
+   * ai-sdk-mcp and openai-node the folder whose node_modules holds the package: `createRequire(join(path, 'package.json'))`.
    */
   readonly path: string;
   readonly version: string;

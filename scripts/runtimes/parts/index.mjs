@@ -4,6 +4,7 @@ import chromium from './chromium.mjs';
 import ghz from './ghz.mjs';
 import inspector from './inspector.mjs';
 import llamaServer from './llama-server.mjs';
+import mcpConformance from './mcp-conformance.mjs';
 import node24 from './node24.mjs';
 import ollama from './ollama.mjs';
 import openaiNode from './openai-node.mjs';
@@ -13,7 +14,8 @@ import tritonserver from './tritonserver.mjs';
 
 export const parts = [
   ...[llamaServer, ollama, ghz, node24, tritonserver, mlserver],
-  ...[pythonJudges, metricsJudge, tritonclient, inspector, aiSdkMcp, openaiNode, portkey, chromium],
+  ...[pythonJudges, metricsJudge, tritonclient],
+  ...[inspector, mcpConformance, aiSdkMcp, openaiNode, portkey, chromium],
 ];
 
 /** The parts of the given names or aliases, all of them for an empty list; an unknown name throws. */
