@@ -298,7 +298,8 @@ function report(
       first: own[0]?.[1],
       middle: own[Math.floor(own.length / 2)]?.[1],
       last: own.at(-1)?.[1],
-      bytesPerSwap: slope(own),
+      // It goes up and down with the garbage collector: a leak lifts both from quarter to quarter.
+      quarters: quarters(own),
     },
     heapAfterGc: {
       collected: globalThis.gc !== undefined,
@@ -309,6 +310,15 @@ function report(
     },
     left,
   };
+}
+
+/** The least and the most of each quarter of the run. */
+function quarters(points) {
+  const size = Math.ceil(points.length / 4);
+  return [0, 1, 2, 3].flatMap((quarter) => {
+    const values = points.slice(quarter * size, (quarter + 1) * size).map(([, value]) => value);
+    return values.length === 0 ? [] : [{ low: Math.min(...values), high: Math.max(...values) }];
+  });
 }
 
 /** Least squares over the second half: the first is the warming of caches. */
