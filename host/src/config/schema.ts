@@ -35,6 +35,12 @@ const server = z
       .describe(
         'Those of one caller; further ones are refused with 429. A caller is an API key, else a remote address. When absent, three quarters of `maxInFlight`, and no bound for callers on this machine without a key.',
       ),
+    maxConnections: whole(
+      10_000,
+      1,
+      1_000_000,
+      'Connections open at the same time, idle ones included; further ones are closed at once.',
+    ),
     stallTimeoutMs: milliseconds(
       5_000,
       'A stream of which the client has not taken a byte for so long is ended with an error when other requests wait for its plugin; 0 never does so.',

@@ -1,4 +1,4 @@
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { request as httpRequest } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { GatewayError } from '../errors/gateway-error.js';
@@ -91,6 +91,20 @@ describe('a body', () => {
     const { call } = door.inference.calls[0] ?? {};
     expect(call?.request.messages[0]?.parts[0]?.kind?.value).toEqual({ text: 'ä😀 __proto__' });
     expect(call?.parameters.get('constructor')).toBe(1);
+  });
+
+  it('may hold so many keys and entries and no more, commas in texts aside', async () => {
+    await door.door.close(0);
+    door = await openTestDoor({ maxBodyBytes: 1_000_000 });
+    const content = ',:'.repeat(100_000);
+    expect((await door.post(chat, { messages: [{ role: 'user', content }] })).status).toBe(200);
+    const entries = (count: number) => `{"input":[${Array(count).fill('1').join(',')}]}`;
+    const refused = { error: { message: expect.stringMatching(/more than 100000 keys and entries/) } };
+    const reply = await door.send('POST', chat, entries(100_001));
+    expect(reply.status).toBe(400);
+    expect(reply.json()).toMatchObject(refused);
+    expect((await door.send('POST', '/v1/embeddings', entries(300_000))).status).toBe(200);
+    expect((await door.send('POST', '/mcp/v1/embed', entries(310_001))).status).toBe(400);
   });
 
   it('keeps all 64 bits of a seed', async () => {
@@ -199,6 +213,7 @@ describe('an address', () => {
 it('what is not HTTP is answered with JSON', async () => {
   const got = await raw('this is not HTTP\r\n\r\n');
   expect(got).toMatch(/^HTTP\/1\.1 400 [^]*application\/json/);
+  expect(got).toMatch(/\r\nx-request-id: req_[0-9a-f-]{36}\r\n/);
   expect(JSON.parse(got.split('\r\n\r\n')[1] ?? '')).toHaveProperty('error.type', 'invalid_request_error');
   expect(await raw(`GET / HTTP/1.1\r\nhost: localhost\r\nx: ${'x'.repeat(40_000)}\r\n\r\n`)).toMatch(
     /^HTTP\/1\.1 431 /,
@@ -276,7 +291,10 @@ describe('a page in a browser', () => {
     const yes = await door.send('OPTIONS', chat, undefined, { origin: 'http://localhost:3000', ...ask });
     expect(yes).toMatchObject({
       status: 204,
-      headers: { 'access-control-allow-headers': 'x-a, authorization' },
+      headers: {
+        'access-control-allow-headers': 'x-a, authorization',
+        'x-request-id': expect.stringMatching(/^req_/),
+      },
     });
     expect(
       (await door.send('OPTIONS', chat, undefined, { origin: 'https://evil.example', ...ask })).status,
@@ -353,6 +371,29 @@ it('one caller cannot take the place of all others', async () => {
   // Those that ended, and those that were refused, count no more.
   door.inference.script = [[head, text('x')]];
   for (let again = 0; again < 5; again++) expect((await as('a')).status).toBe(200);
+});
+
+it('connections beyond the bound are closed at once, and served again when others have gone', async () => {
+  await door.door.close(0);
+  door = await openTestDoor({ maxConnections: 2 });
+  let accepted = 0;
+  door.door.server.on('connection', (socket: Socket) => {
+    accepted += 1;
+    socket.on('close', () => (accepted -= 1));
+  });
+  const open = (): Promise<Socket> =>
+    new Promise((resolve, reject) => {
+      const socket = connect(door.port, '127.0.0.1', () => resolve(socket));
+      socket.on('error', reject);
+    });
+  const held = [await open(), await open()];
+  // Both have to be accepted before the third comes.
+  await until(() => accepted === 2, 'two are accepted');
+  const third = await open();
+  await new Promise((resolve) => third.on('close', resolve).resume());
+  for (const socket of held) socket.destroy();
+  await until(() => accepted === 0, 'both have gone');
+  expect((await door.send('GET', '/livez')).status).toBe(200);
 });
 
 describe('requests that are sent ahead on one connection', () => {

@@ -7,6 +7,7 @@ import type { Logger } from '../telemetry/logger.js';
 import { AnswerCounts } from '../telemetry/metrics/answer-counts.js';
 import { healthRoutes } from './health-routes.js';
 import { ActiveExchanges } from './http/active-exchanges.js';
+import { boundConnections } from './http/connection-bound.js';
 import { Exchange, type ExchangeHost } from './http/exchange.js';
 import { createHttpApp, type HttpApp } from './http/http-app.js';
 import type { HttpDoorConfig } from './http/http-door-config.js';
@@ -188,6 +189,8 @@ class HttpListener implements HttpDoor, ExchangeHost {
       },
       (request, response) => this.receive(request, response, false),
     );
+    const { maxConnections } = this.config;
+    if (maxConnections !== undefined) boundConnections(server, maxConnections, this.logger);
     server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) =>
       this.receive(request, response, true),
     );
@@ -197,7 +200,7 @@ class HttpListener implements HttpDoor, ExchangeHost {
       ),
     );
     server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) =>
-      answerBrokenRequest(error, socket, this.active),
+      answerBrokenRequest(error, socket, this.active, this.logger),
     );
     return server;
   }
@@ -226,7 +229,8 @@ class HttpListener implements HttpDoor, ExchangeHost {
         origin !== undefined &&
         request.headers['access-control-request-method'] !== undefined
       ) {
-        response.writeHead(204, this.origins.preflightHeaders(request, origin)).end();
+        const headers = ['x-request-id', exchange.requestId, ...this.origins.preflightHeaders(request, origin)];
+        response.writeHead(204, headers).end();
         return;
       }
       const refused = this.keyless.has(path) ? undefined : this.options.gate?.(request);

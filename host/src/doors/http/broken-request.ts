@@ -1,8 +1,10 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { GatewayError } from '../../errors/gateway-error.js';
+import type { Logger } from '../../telemetry/logger.js';
 import { openaiError } from '../openai/openai-error.js';
 import type { ActiveExchanges } from './active-exchanges.js';
+import { newRequestId } from './request-id.js';
 
 interface Answer {
   readonly status: number;
@@ -19,6 +21,7 @@ export function answerBrokenRequest(
   error: NodeJS.ErrnoException,
   socket: Socket,
   active: ActiveExchanges,
+  logger: Logger,
 ): void {
   if (error.code === 'ECONNRESET' || !socket.writable || isAnswering(socket, active)) {
     socket.destroy();
@@ -28,10 +31,12 @@ export function answerBrokenRequest(
     status: 400,
     message: 'the request is not valid HTTP',
   };
+  const requestId = newRequestId();
+  logger.debug({ requestId, code: error.code }, message);
   const body = JSON.stringify(openaiError(new GatewayError('invalid_request', message)));
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\ncontent-type: application/json; charset=utf-8\r\n` +
-      `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+      `x-request-id: ${requestId}\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
     () => socket.destroy(),
   );
 }

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import { GatewayError } from '../../errors/gateway-error.js';
@@ -14,6 +13,7 @@ import type { BodyBudget } from './body-budget.js';
 import type { HttpDoorConfig } from './http-door-config.js';
 import type { OriginPolicy } from './origin-policy.js';
 import type { PipelinedExchanges } from './pipelined-exchanges.js';
+import { requestIdOf } from './request-id.js';
 import type { StalledStreams } from './stalled-streams.js';
 
 /** What all exchanges of a listener share. */
@@ -63,8 +63,7 @@ export class Exchange implements RequestContext {
     readonly door: Door,
   ) {
     const { headers } = request;
-    const given = headers['x-request-id'];
-    this.requestId = typeof given === 'string' && idPattern.test(given) ? given : `req_${randomUUID()}`;
+    this.requestId = requestIdOf(headers);
     this.strictParams = host.strictParams || headers['x-outrigger-strict-params'] === 'true';
     const trace = headers['traceparent'];
     this.traceparent = typeof trace === 'string' && tracePattern.test(trace) ? trace : '';
@@ -234,7 +233,6 @@ export function renderError(
   }
 }
 
-const idPattern = /^[A-Za-z0-9_.:-]{1,128}$/;
 const tracePattern = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 /** Header values must be visible ASCII; names of parameters come from callers and are anything. */

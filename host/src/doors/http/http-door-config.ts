@@ -10,6 +10,8 @@ export interface HttpDoorConfig {
   readonly maxInFlight: number;
   /** Those of one caller; absent, three quarters of `maxInFlight`. */
   readonly maxInFlightPerCaller?: number | undefined;
+  /** Connections open at the same time; further ones are closed at once. Default: as many as the system gives. */
+  readonly maxConnections?: number;
   readonly allowedHosts: readonly string[];
   readonly allowedOrigins: readonly string[];
   readonly cors?: {

@@ -3,6 +3,8 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { GatewayError } from '../../errors/gateway-error.js';
 
 const maxDepth = 64;
+/** Most values of a body where a route says nothing else. */
+const usualValues = 100_000;
 
 /** Refuses a body that does not say it is JSON. No content type at all is let through. */
 export function requireJson(headers: IncomingHttpHeaders): void {
@@ -28,11 +30,11 @@ function isJsonType(type: string): boolean {
 
 /**
  * Parses a body. Throws invalid_request for what is not UTF-8, not JSON, nested deeper than
- * 64 levels, or holds `__proto__` as a key or half of a character.
+ * 64 levels, holds more than `maxValues` keys and entries of lists, `__proto__` as a key, or half of a character.
  */
-export function parseJson(bytes: Buffer): unknown {
+export function parseJson(bytes: Buffer, maxValues = usualValues): unknown {
   if (!isUtf8(bytes)) throw invalid('the body is not valid UTF-8');
-  checkDepth(bytes);
+  checkShape(bytes, maxValues);
   const start = bytes.length > 2 && bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
   const text = bytes.toString('utf8', start);
   if (text === '') throw invalid('the body is empty; send a JSON object');
@@ -52,9 +54,10 @@ export function parseJson(bytes: Buffer): unknown {
   return value;
 }
 
-/** Before parsing, because the parser itself takes memory for every level. */
-function checkDepth(bytes: Buffer): void {
+/** Before parsing: every level and every value costs the parser memory, and what checks them time. */
+function checkShape(bytes: Buffer, maxValues: number): void {
   let depth = 0;
+  let values = 0;
   let quoted = false;
   for (let at = 0; at < bytes.length; at++) {
     const byte = bytes[at];
@@ -65,6 +68,9 @@ function checkDepth(bytes: Buffer): void {
     else if (byte === 0x7b || byte === 0x5b) {
       if (++depth > maxDepth) throw invalid(`the body is nested deeper than ${maxDepth} levels`);
     } else if (byte === 0x7d || byte === 0x5d) depth--;
+    else if ((byte === 0x3a || byte === 0x2c) && ++values > maxValues) {
+      throw invalid(`the body holds more than ${maxValues} keys and entries`);
+    }
   }
 }
 

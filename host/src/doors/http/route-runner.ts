@@ -15,7 +15,7 @@ export async function runRoute(
   query: URLSearchParams = noQuery,
 ): Promise<void> {
   try {
-    const body = route.method === 'POST' ? await jsonBody(exchange) : undefined;
+    const body = route.method === 'POST' ? await jsonBody(exchange, route.maxValues) : undefined;
     // Who sends slowly takes no place from those who are served.
     if (route.counted === true && !exchange.host.admit(exchange)) return;
     await route.handle(exchange, body, params, query);
@@ -24,7 +24,7 @@ export async function runRoute(
   }
 }
 
-async function jsonBody(exchange: Exchange): Promise<unknown> {
+async function jsonBody(exchange: Exchange, maxValues?: number): Promise<unknown> {
   const { request, response, host } = exchange;
   const { maxBodyBytes } = host.config;
   requireJson(request.headers);
@@ -34,5 +34,5 @@ async function jsonBody(exchange: Exchange): Promise<unknown> {
     }
     response.writeContinue();
   }
-  return parseJson(await readBody(request, maxBodyBytes, host.bodies));
+  return parseJson(await readBody(request, maxBodyBytes, host.bodies), maxValues);
 }

@@ -11,6 +11,8 @@ export interface Route {
   readonly hot?: boolean;
   /** Counts against the bounds of requests that are served at the same time. */
   readonly counted?: boolean;
+  /** Most keys and entries of lists in a body, where they may be more than usual. */
+  readonly maxValues?: number;
   /** Answered without credential and whatever the Host header says: for probes. */
   readonly open?: boolean;
   /** Answered without credential, but only under a Host and Origin that are accepted: for pages without data. */

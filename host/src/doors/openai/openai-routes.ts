@@ -11,6 +11,7 @@ import {
   parseCompletion,
   parseEmbedding,
 } from '../shared/generate-call.js';
+import { embeddingValues } from '../shared/requests.js';
 import { requireVectors } from '../shared/vectors.js';
 import { chatResponse } from './chat-response.js';
 import { ChatStream } from './chat-stream.js';
@@ -43,6 +44,7 @@ export function openaiRoutes(inference: Inference): Route[] {
       door,
       method: 'POST',
       path: '/v1/embeddings',
+      maxValues: embeddingValues,
       hot: true,
       counted: true,
       handle: (exchange, body) => embeddings(inference, exchange, body),

@@ -7,6 +7,7 @@ import type { AdminPort, InfoPort } from '../ports.js';
 import { begin } from '../shared/begin.js';
 import { pluginJson } from '../shared/plugin-json.js';
 import { embedCall, parseEmbedding } from '../shared/generate-call.js';
+import { embeddingValues } from '../shared/requests.js';
 import { requireVectors } from '../shared/vectors.js';
 import { modelRoutes } from './model-routes.js';
 import { flatten, restCall } from './rest-request.js';
@@ -39,6 +40,7 @@ export function restRoutes({ inference, info, admin, version }: RestPorts): Rout
       door,
       method: 'POST',
       path: '/mcp/v1/embed',
+      maxValues: embeddingValues,
       hot: true,
       counted: true,
       handle: (exchange, body) => embed(inference, exchange, body as Body),

@@ -309,6 +309,16 @@ describe('a request to embed as a call', () => {
     ).toEqual(expected);
   });
 
+  it.each<[unknown, string]>([
+    [[1, 'a'], '`input[1]` must be a number, not a string'],
+    [['a', 1], '`input[1]` must be a string, not a number'],
+    [[null], '`input[0]` must be a string, not null'],
+    [[[1], [-1]], '`input[1][0]` must be at least 0'],
+    [Array(2049).fill('a'), '`input` must have at most 2048 entries'],
+  ])('says what is wrong in %#', (input, message) => {
+    expect(refusal(() => embedCallFromJson({ input })).message).toBe(message);
+  });
+
   it.each([[''], [[]], [['']], [[1, 'a']], [[-1]], [5], [undefined], [Array(2049).fill('a')]])(
     'refuses %#',
     (input) => {

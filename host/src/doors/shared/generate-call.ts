@@ -6,7 +6,7 @@ import { collectParameters } from './parameters.js';
 import {
   chatSchema,
   completionSchema,
-  embeddingSchema,
+  embeddingSchemaFor,
   type ChatInput,
   type CompletionInput,
   type EmbeddingInput,
@@ -44,7 +44,7 @@ export function parseCompletion(body: unknown): CompletionInput {
 
 /** Checks the body of a request to embed. */
 export function parseEmbedding(body: unknown): EmbeddingInput {
-  return validate(embeddingSchema, body);
+  return validate(embeddingSchemaFor(body), body);
 }
 
 /** A checked chat request as a call. */
