@@ -179,6 +179,32 @@ for (const { engine, missing } of engines) {
         expect((await generate({ model: 'demo', user: 'x', extensions: ruled })).text).toMatch(/^(yes|no)$/);
       });
 
+      it('follows references within a schema and refuses those that lead nowhere', async () => {
+        const wanted = (reference: string): string =>
+          JSON.stringify({
+            type: 'object',
+            properties: { n: { $ref: reference }, s: { const: 'demo' } },
+            required: ['n', 's'],
+            definitions: { whole: { $ref: '#/$defs/inner' } },
+            $defs: {
+              inner: { type: 'integer' },
+              // Goes round in circles, and nothing asks for it.
+              list: { type: 'object', properties: { next: { $ref: '#/$defs/list' } } },
+            },
+          });
+        const ask = (reference: string) =>
+          generate({ model: 'demo', user: 'x', outputFormat: schema(wanted(reference)) });
+        const said = await ask('#/definitions/whole');
+        expect(JSON.parse(said.text)).toEqual({ n: expect.any(Number) as unknown, s: 'demo' });
+        for (const nowhere of ['#/definitions/nothing', '#/definitions/whole/x', '#/%', 'nothing']) {
+          await expect(ask(nowhere)).rejects.toMatchObject({ reason: 'INVALID_REQUEST' });
+        }
+        const parametersJson = '{"type":"object","properties":{"x":{"$ref":"#/nowhere"}}}';
+        await expect(
+          generate({ model: 'demo-tools', user: 'x', tools: [{ ...weather, parametersJson }] }),
+        ).rejects.toMatchObject({ reason: 'INVALID_REQUEST' });
+      });
+
       it('names what it leaves out, or refuses it when asked to', async () => {
         const wish = { model: 'demo', user: 'x', sampling: sampling({ topLogprobs: 1, maxOutputTokens: 2 }) };
         const said = await generate(wish);

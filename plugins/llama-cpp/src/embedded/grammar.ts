@@ -1,6 +1,7 @@
 import type { LlamaGrammar } from 'node-llama-cpp';
 import type { ChatTool, GenerationRequest } from '../engine/engine.js';
 import { EngineError } from '../engine/errors.js';
+import { withGatheredReferences } from './references.js';
 import type { EmbeddedRuntime } from './runtime.js';
 
 /** JSON Schema keywords that the library's grammars pass over. */
@@ -107,8 +108,9 @@ export async function outputGrammar(
     }
   }
   const unenforced = unenforcedKeywords(schema);
+  const gathered = withGatheredReferences(schema, 'response_format');
   try {
-    return { grammar: await schemaGrammar(runtime, schema, (root) => root), unenforced };
+    return { grammar: await schemaGrammar(runtime, gathered, (root) => root), unenforced };
   } catch (cause) {
     throw new EngineError('invalid_request', 'response_format: the schema cannot be made into a grammar', {
       param: 'response_format',
@@ -126,7 +128,10 @@ export async function callGrammar(
     type: 'object',
     properties: {
       name: { const: name },
-      arguments: JSON.parse(parameters === '' ? '{"type":"object"}' : parameters) as unknown,
+      arguments: withGatheredReferences(
+        JSON.parse(parameters === '' ? '{"type":"object"}' : parameters) as unknown,
+        'tools',
+      ),
     },
   }));
   try {
