@@ -9,8 +9,8 @@ import { watchLiveness } from './liveness.js';
 export interface InstanceWatcher {
   /** It is gone: no request may get it. Returns whether the plugin is without an instance now. */
   lost(why: string): boolean;
-  /** It says that it serves again, or that it does not. */
-  serving(serves: boolean): void;
+  /** It says that it is not serving, in these words. */
+  mute(said: string): void;
   /** Why is known and everything is put away; milliseconds that it lived. */
   gone(said: string, livedMs: number, wasActive: boolean): void;
 }
@@ -34,7 +34,11 @@ export async function watchInstance(
   const exit = launched.exited.then((ended) => `plugin ${plugin} ${ended.reason}`);
   const health = watchHealth(instance, watching.signal, (serves) => {
     // One that drains says so too, and nobody needs to know.
-    if (instance.heardServing(serves) && leasable.has(instance.state)) watcher.serving(serves);
+    if (!instance.heardServing(serves) || !leasable.has(instance.state)) return;
+    const message = serves ? 'says that it serves again' : 'says that it is not serving';
+    log.warn({ plugin, instance: instance.instanceId }, `plugin ${message}`);
+    instance.tell('health', message);
+    if (!serves) watcher.mute(message);
   });
   let frozen = false;
   const pulse = watchLiveness(instance, () => launched.source.liveness, watching.signal).then((silent) => {

@@ -195,7 +195,9 @@ export class Reconciler {
       return undefined;
     }
     if (slot.active === undefined) {
-      await slot.startFrom(source);
+      await slot.vacate(`another source for plugin ${slot.name}`, source.drainTimeoutMs, 'starting');
+      slot.adopted(source);
+      slot.start();
       return 'swapped';
     }
     // It was brought up while others were at it.

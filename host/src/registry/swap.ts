@@ -49,7 +49,7 @@ export async function swap(slot: PluginSlot, plan: SwapPlan): Promise<SwapResult
   const startedAt = performance.now();
   const source = plan.source ?? slot.source;
   const old = slot.active;
-  if (slot.modeFor(source) === 'exclusive') {
+  if (slot.succession.modeFor(source) === 'exclusive') {
     if (plan.canaryShare !== undefined) {
       throw new GatewayError(
         'conflict',
@@ -93,7 +93,7 @@ async function swapExclusive(
     try {
       validate(slot, old, launched.instance);
       const { commitMs } = slot.commit(launched);
-      if (old !== undefined) slot.bake(before, plan.bakeMs);
+      if (old !== undefined) slot.succession.bake(before, plan.bakeMs);
       slot.forgive();
       const now = performance.now();
       const pauseMs = now - pausedAt;
@@ -113,7 +113,7 @@ async function swapExclusive(
 /** Refuses an instance that is another plugin or can do less. */
 function validate(slot: PluginSlot, old: PluginInstance | undefined, next: PluginInstance): void {
   const [was, is] = [old?.manifest, next.manifest];
-  const name = was?.info.name ?? slot.announcedName;
+  const name = was?.info.name ?? slot.succession.name;
   if (is !== undefined && name !== undefined && name !== is.info.name) {
     const whose = was === undefined ? 'the one before was' : 'the active one is';
     throw refused(next, `it calls itself ${is.info.name}, ${whose} ${name}`);
