@@ -114,7 +114,7 @@ for (let index = 0; index < kills; index += 1) {
   await sleep(2 * afterKillMs);
   const { pid, instanceId } = active('victim');
   killedAt.push(performance.now());
-  process.kill(-pid, 'SIGKILL');
+  process.kill(pid, 'SIGKILL');
   const at = performance.now();
   const wallAt = Date.now();
   await until(() => active('victim') === undefined, 'the end of a killed plugin');

@@ -41,7 +41,7 @@ async function once() {
     await pause(500);
     note('host RSS, MiB', rss(host.pid));
     if (values['no-crash']) return;
-    process.kill(-pid, 'SIGKILL');
+    process.kill(pid, 'SIGKILL');
     const killedAt = Date.now();
     const back = await activeInstance(host, pid);
     const events = await json(host, '/mcp/v1/events');

@@ -38,7 +38,7 @@ export async function runSwapLoad(options) {
   });
   const room = await createEngineRoom(config, process.env, silent);
   const tally = newTally();
-  const pids = new Set();
+  const groups = new Set();
   const instances = new Set();
   const sockets = new Set();
   room.events.follow((event) => {
@@ -47,7 +47,7 @@ export async function runSwapLoad(options) {
   room.registry.onActiveChanged((slot) => {
     if (slot.active === undefined) return;
     instances.add(slot.active.instanceId);
-    if (slot.active.pid !== undefined) pids.add(slot.active.pid);
+    if (slot.active.group !== undefined) groups.add(slot.active.group);
     sockets.add(slot.active.address.slice('unix:'.length));
     tally.commitAt.push(performance.now());
     for (const call of tally.open) call.straddles = true;
@@ -117,7 +117,7 @@ export async function runSwapLoad(options) {
   return report(tally, {
     before,
     instances,
-    pids,
+    groups,
     sockets,
     carried,
     commits,
@@ -211,7 +211,7 @@ function report(
   {
     before,
     instances,
-    pids,
+    groups,
     sockets,
     carried,
     commits,
@@ -234,7 +234,7 @@ function report(
     (hit ? near : far).push(ms);
   }
   const left = {
-    processes: [...pids].filter((pid) => groupAlive(pid)),
+    processes: [...groups].filter(groupAlive),
     sockets: [...sockets].filter((path) => exists(path)),
     descriptors: descriptors().filter((name) => !before.fds.includes(name) && !name.endsWith(' /dev/null')),
   };
@@ -356,9 +356,9 @@ function descriptors() {
   }
 }
 
-function groupAlive(pid) {
+function groupAlive(group) {
   try {
-    process.kill(-pid, 0);
+    process.kill(-group, 0);
     return true;
   } catch {
     return false;

@@ -85,7 +85,7 @@ describe('a plugin that is frozen', () => {
     const victim = room.registry.get('a')?.active;
     const stream = ask(room, 'a/oracle', '1 1000 50');
     await until(() => (victim?.heard ?? 0) > 1, 'the stream runs');
-    process.kill(-(victim?.pid ?? 0), 'SIGSTOP');
+    process.kill(victim?.pid ?? 0, 'SIGSTOP');
     const { error } = await stream;
     expect(error).toMatchObject({ kind: 'plugin_unavailable' });
     await until(() => room?.registry.get('a')?.active?.serving === true, 'another one serves');

@@ -89,7 +89,7 @@ it('has another set when, and only when, the set is another one', async () => {
   await room.admin.swap('notes', { bakeMs: 0 }, signal);
   await room.admin.swap('oracle', { bakeMs: 0 }, signal);
   const { active: victim } = room.registry.get('notes') ?? {};
-  process.kill(-(victim?.pid ?? 0), 'SIGKILL');
+  process.kill(victim?.pid ?? 0, 'SIGKILL');
   await until(() => {
     const now = room.registry.get('notes')?.active;
     return now !== undefined && now !== victim;

@@ -24,7 +24,7 @@ describe('a plugin process', () => {
     const child = new PluginProcess({ plugin: 'x', command, env, cwd: undefined }, silentLog);
     act?.(child);
     const exit = await child.exited;
-    if (child.pid !== undefined) await until(() => !groupLives(child.pid ?? 0), 'the group is gone');
+    if (child.group !== undefined) await until(() => !groupLives(child.group ?? 0), 'the group is gone');
     return exit;
   };
 
@@ -96,7 +96,7 @@ describe('kill -9 of a plugin', () => {
     await until(() => victim?.inFlight === 1, 'the stream runs');
     // A whole answer of three pieces after it: the stream has begun, and is not merely leased.
     expect((await ask(room, 'a/oracle', '1 3 50')).error).toBeUndefined();
-    process.kill(-(victim?.pid ?? 0), 'SIGKILL');
+    process.kill(victim?.pid ?? 0, 'SIGKILL');
     const killedAt = performance.now();
     const { error } = await own;
     expect(['plugin_unavailable', 'truncated']).toContain(error?.kind);
@@ -109,6 +109,19 @@ describe('kill -9 of a plugin', () => {
     expect((await Promise.all(others)).map((one) => one.error)).toEqual(others.map(() => undefined));
     expect(room.admin.get('a')).toMatchObject({ restarts: 1 });
     expect(room.events.since(0).some(({ message }) => message.includes('was ended by SIGKILL'))).toBe(true);
+  }, 60_000);
+
+  it('goes to the process that is shown: its own, and not the leader of its group', async () => {
+    room = await openRoom({ plugins: { a: oracle() } });
+    await active(room, 'a');
+    const [shown] = room.admin.get('a').instances;
+    const { text } = await ask(room, 'a/oracle', '1 1 0');
+    expect(text).toMatch(new RegExp(`:${shown?.pid} $`));
+    expect(shown?.pid).not.toBe(room.registry.get('a')?.active?.group);
+    process.kill(shown?.pid ?? 0, 'SIGTERM');
+    const left = 'plugin a exited with status 0';
+    await until(() => room?.admin.get('a').restarts === 1, 'it is started again');
+    expect(room.events.since(0).some(({ message }) => message.includes(left))).toBe(true);
   }, 60_000);
 
   it('again and again backs off, is reported, and requests fail fast with a time to come back', async () => {
@@ -207,7 +220,7 @@ describe('a swap with real processes', () => {
     await room.admin.swap('a', { bakeMs: 20_000 }, new AbortController().signal);
     const next = room.registry.get('a')?.active;
     expect(next).not.toBe(before);
-    process.kill(-(next?.pid ?? 0), 'SIGKILL');
+    process.kill(next?.pid ?? 0, 'SIGKILL');
     await until(() => room?.registry.get('a')?.active === before, 'the old one is back');
     expect((await ask(room, 'a/oracle', '1 2 0')).instanceId).toBe(before?.instanceId);
     expect(room.events.since(0).some(({ message }) => message.startsWith('draining to active'))).toBe(true);

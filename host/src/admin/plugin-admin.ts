@@ -15,7 +15,7 @@ export interface InstanceView {
   readonly state: string;
   readonly reason: string;
   readonly address: string;
-  /** Process group of a plugin that the host started. */
+  /** The plugin's own process when the host started it. */
   readonly pid: number | undefined;
   /** What it says of its own health. */
   readonly serving: boolean;

@@ -7,6 +7,7 @@ import { leasable, nextState, type InstanceEvent, type InstanceState } from './i
 import { readParameters, type ParameterSet } from './parameter-set.js';
 import type { ReflectedMethod } from '../reflection/reflected-method.js';
 import { PluginClient } from './plugin-client.js';
+import type { ProcessNumbers } from './plugin-process.js';
 import { Startup } from './startup.js';
 import { TrackRecord } from './track-record.js';
 import type { PluginTransport } from './transport.js';
@@ -75,8 +76,8 @@ export class PluginInstance {
     readonly transport: PluginTransport,
     private readonly onChange: (change: InstanceChange) => void,
     now: number,
-    /** Process id when the host spawned it. */
-    readonly pid?: number,
+    /** Its process when the host spawned it. */
+    private readonly process?: ProcessNumbers,
     private readonly onNotice: (notice: InstanceNotice) => void = () => undefined,
   ) {
     this.since = now;
@@ -92,6 +93,16 @@ export class PluginInstance {
 
   get version(): string {
     return this.manifest?.info.buildVersion ?? '';
+  }
+
+  /** Number of the plugin's own process when the host spawned it. */
+  get pid(): number | undefined {
+    return this.process?.pid;
+  }
+
+  /** The process group that ends with it. */
+  get group(): number | undefined {
+    return this.process?.group;
   }
 
   /** Requests that hold it now. */

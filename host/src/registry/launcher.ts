@@ -197,7 +197,7 @@ export class Launcher implements InstanceLauncher {
       log.child({ plugin: source.name }),
     );
     const transport = openTransport({ address: endpoint.address, channels });
-    const instance = this.instance(source.name, endpoint.address, transport, child.pid);
+    const instance = this.instance(source.name, endpoint.address, transport, child);
     let ending: Promise<string> | undefined;
     return {
       instance,
@@ -213,9 +213,14 @@ export class Launcher implements InstanceLauncher {
     };
   }
 
-  private instance(name: string, address: string, transport: PluginTransport, pid?: number): PluginInstance {
+  private instance(
+    name: string,
+    address: string,
+    transport: PluginTransport,
+    child?: PluginProcess,
+  ): PluginInstance {
     const { onChange, onNotice, now } = this.options;
-    return new PluginInstance(name, address, transport, onChange, now(), pid, onNotice);
+    return new PluginInstance(name, address, transport, onChange, now(), child, onNotice);
   }
 
   /** Shutdown by the contract, then by signals to the process group; then its own socket. */
@@ -240,7 +245,7 @@ export class Launcher implements InstanceLauncher {
     }
     const exit = await within(child.exited, reapMs);
     if (exit === undefined) {
-      this.options.log.error({ plugin: instance.plugin, pid: child.pid }, 'a killed plugin does not end');
+      this.options.log.error({ plugin: instance.plugin, group: child.group }, 'a killed plugin does not end');
     }
     instance.transport.close();
     await this.options.directory.release(endpoint);

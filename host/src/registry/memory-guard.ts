@@ -49,9 +49,9 @@ export class MemoryGuard {
     for (const slot of registry.list()) {
       const limit = slot.source.memoryBytes;
       const { active } = slot;
-      if (limit === undefined || active?.pid === undefined) continue;
+      if (limit === undefined || active?.group === undefined) continue;
       if (performance.now() < (this.notBefore.get(slot.name) ?? 0)) continue;
-      const used = await memoryOf(active.pid);
+      const used = await memoryOf(active.group);
       if (used === undefined || used <= limit || slot.active !== active) continue;
       const why = `it holds ${mebibytes(used)} MiB of memory and may hold ${mebibytes(limit)}`;
       log.warn({ plugin: slot.name, usedBytes: used, limitBytes: limit }, 'plugin holds too much memory');

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import type { Readable } from 'node:stream';
 import type * as Execa from 'execa';
 import type { Logger } from '../telemetry/logger.js';
 import { forwardLines, type LineTail } from './process-output.js';
@@ -29,16 +30,19 @@ const lastWordsMs = 250;
  * input ends, and what is left of the group 1.8 seconds later is killed. The guard
  * is a member of the group, so the group's number cannot have been given to
  * anybody else. A plugin that ends when its standard input ends is gone before.
- * The shell ends as the plugin does: with its status or by its signal.
+ * The shell ends as the plugin does: with its status or by its signal. On
+ * descriptor 3 it tells the number of the plugin's own process.
  */
 const guardScript = `
-exec 3<&0
-( trap "" TERM INT HUP; while read -r _ <&3; do :; done; sleep 1.8 || sleep 1; kill -9 0 ) </dev/null >/dev/null 2>&1 &
+exec 4<&0
+( exec 3>&-; trap "" TERM INT HUP; while read -r _ <&4; do :; done; sleep 1.8 || sleep 1; kill -9 0 ) </dev/null >/dev/null 2>&1 &
 guard=$!
-"$@" <&3 3<&- &
+"$@" <&4 3>&- 4<&- &
 plugin=$!
-exec 3<&- </dev/null
+exec 4<&- </dev/null
 trap : TERM INT HUP
+echo "$plugin" >&3
+exec 3>&-
 while :; do
   wait "$plugin" 2>/dev/null
   status=$?
@@ -67,17 +71,15 @@ export async function prepareProcesses(): Promise<void> {
   library ??= await import('execa');
 }
 
-/** Starts the process as the leader of a group of its own. */
-function spawnGroup(spec: ProcessSpec) {
-  const guarded = existsSync(shell) ? [shell, '-c', guardScript, 'guard', ...spec.command] : spec.command;
-  const [program, ...args] = guarded;
+/** Starts the process as the leader of a group of its own; guarded where there is a shell. */
+function spawnGroup(spec: ProcessSpec, guarded: boolean) {
+  const command = guarded ? [shell, '-c', guardScript, 'guard', ...spec.command] : spec.command;
+  const [program, ...args] = command;
   if (library === undefined) throw new Error('prepareProcesses comes first');
   return library.execa(program ?? '', args, {
     reject: false,
     buffer: false,
-    stdin: 'pipe',
-    stdout: 'pipe',
-    stderr: 'pipe',
+    stdio: guarded ? ['pipe', 'pipe', 'pipe', 'pipe'] : ['pipe', 'pipe', 'pipe'],
     detached: true,
     cleanup: false,
     extendEnv: false,
@@ -86,21 +88,36 @@ function spawnGroup(spec: ProcessSpec) {
   });
 }
 
+/** By what numbers a process that the host started is known to the system. */
+export interface ProcessNumbers {
+  /** The group; all of it is ended with the plugin. */
+  readonly group: number | undefined;
+  /** The plugin's own process; undefined as long as it is not known. */
+  readonly pid: number | undefined;
+}
+
 /**
- * A plugin process and the group it leads. The host owns it: it is reaped, and
+ * A plugin process and the group that it is in. The host owns it: it is reaped, and
  * nothing of its group is left when `exited` resolves. Its stdin stays open for
  * as long as the host lives; end of file tells it that the host is gone.
  */
-export class PluginProcess {
-  readonly pid: number | undefined;
+export class PluginProcess implements ProcessNumbers {
+  readonly group: number | undefined;
+  pid: number | undefined;
   readonly exited: Promise<ProcessExit>;
   private readonly child: ReturnType<typeof spawnGroup>;
   private readonly tail: LineTail;
   private ended = false;
 
   constructor(spec: ProcessSpec, log: Logger) {
-    this.child = spawnGroup(spec);
-    this.pid = this.child.pid;
+    const guarded = existsSync(shell);
+    this.child = spawnGroup(spec, guarded);
+    this.group = this.child.pid;
+    if (!guarded) this.pid = this.group;
+    const guard = this.child.stdio[3] as Readable | undefined;
+    guard?.once('data', (told: Buffer) => {
+      this.pid = Number(told.toString());
+    });
     this.child.stdin.on('error', () => undefined);
     const tail = forwardLines(this.child.stderr, log);
     this.tail = tail;
@@ -160,9 +177,9 @@ export class PluginProcess {
 
   private killGroup(signal: NodeJS.Signals): void {
     // A number whose owner was reaped may belong to a stranger.
-    if (this.pid === undefined || this.ended) return;
+    if (this.group === undefined || this.ended) return;
     try {
-      process.kill(-this.pid, signal);
+      process.kill(-this.group, signal);
     } catch {
       // The group is gone already.
     }

@@ -26,7 +26,7 @@ const instance = z.strictObject({
   state: text.describe('See instance-states.md.'),
   reason: text,
   address: text,
-  pid: count.optional().describe('Process group of a plugin that the host started.'),
+  pid: count.optional().describe("The plugin's own process when the host started it."),
   serving: z.boolean(),
   in_flight: count,
   served: count,

@@ -72,7 +72,10 @@ export class FakeInstance implements Launched {
       cut: (message) => this.endAll(message),
       close: () => this.endAll('closed'),
     };
-    this.instance = new PluginInstance(source.name, `fake:${id}`, transport, onChange, 0, id);
+    this.instance = new PluginInstance(source.name, `fake:${id}`, transport, onChange, 0, {
+      group: id,
+      pid: id,
+    });
     this.instance.capacity = source.maxInFlight;
     this.instance.accept({
       info: { name: manifest.name ?? source.name, buildVersion: `1.0.${id}`, instanceId: `i${id}` },
