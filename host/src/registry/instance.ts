@@ -126,7 +126,8 @@ export class PluginInstance {
     const to = nextState(from, event);
     if (to === undefined) return undefined;
     this.state = to;
-    this.reason = reason;
+    // One that serves has nothing to explain: why it serves is told, and not kept.
+    this.reason = to === 'active' ? '' : reason;
     return () => {
       this.onChange({ instance: this, from, to, event, reason });
     };

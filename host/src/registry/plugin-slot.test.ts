@@ -253,7 +253,14 @@ describe('a swap', () => {
     await swap(slot, { ...plan, source: testSource({ config: { broken: true } }), bakeMs: 60_000 });
     launcher.made[1]?.crash();
     await until(() => slot.active === old);
-    expect(old?.state).toBe('active');
+    // Why is told with the change and kept where it belongs.
+    expect(old).toMatchObject({ state: 'active', reason: '' });
+    expect(launcher.changes.find(({ event }) => event === 'rollback')?.reason).toMatch(
+      /^the new instance is gone: .*status 7$/,
+    );
+    expect(
+      launcher.changes.filter(({ to }) => to === 'crashed').map(({ instance, reason }) => [instance, reason]),
+    ).toEqual([[launcher.made[1]?.instance, expect.stringContaining('status 7')]]);
     expect(slot.source).toBe(source);
     expect(slot.status).toMatchObject({ state: 'active', restarts: 0 });
     expect(slot.tryLease()?.instance).toBe(old);

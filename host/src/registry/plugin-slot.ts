@@ -279,7 +279,7 @@ export class PluginSlot {
     if (this.canary?.launched === launched) this.canary = undefined;
     if (this.active !== instance) return false;
     const { replaced } = this.succession;
-    if (replaced !== undefined && this.rollBack(replaced, why)) {
+    if (replaced !== undefined && this.rollBack(replaced, `the new instance is gone: ${why}`)) {
       this.port.log.warn({ plugin: this.name, reason: why }, 'the new instance is gone; the old one is back');
       return false;
     }
