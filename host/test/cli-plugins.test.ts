@@ -47,10 +47,19 @@ describe('plugins', () => {
     expect(to.stdout).toMatch(
       /^a: 1\.0\.0 was exchanged for 1\.0\.0; prepared in \d+ ms, exchanged in [\d.]+ ms\n$/,
     );
-    const canary = await run(['plugins', 'swap', 'a', '--canary', '50%', '--canary-ms', '50']);
-    expect(canary).toMatchObject({
+    const alone = await run(['plugins', 'swap', 'a', '--canary', '50%', '--canary-ms', '50']);
+    expect(alone).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('no request came to it within 50 ms') as unknown,
+    });
+    const proved = run(['plugins', 'swap', 'a', '--canary', '100%', '--canary-requests', '1']);
+    const trial = { over: false };
+    void proved.finally(() => (trial.over = true));
+    while (!trial.over)
+      await (await host.post('/v1/completions', { model: 'a/oracle', prompt: '1 1 0' })).text();
+    expect(await proved).toMatchObject({
       code: 0,
-      stderr: expect.stringContaining('as a canary: 0 requests') as unknown,
+      stderr: expect.stringMatching(/as a canary: \d+ requests?, 0 failed/) as unknown,
     });
 
     const dead = await run(['plugins', 'swap', 'a', '--to', `${process.execPath} -e process.exit(3)`]);

@@ -330,6 +330,43 @@ describe('a swap', () => {
     await slot.close(1);
   });
 
+  it.each([
+    [
+      'to which no request came',
+      0,
+      /: nothing was learnt of it as a canary: no request came to it within 40 ms; /,
+    ],
+    ['whose requests do not end', 2, /: none of its 2 request\(s\) ended within 80 ms; /],
+  ])('turns a canary away %s: it would be a blind exchange', async (_what, requests, why) => {
+    const { slot, launcher } = await started({}, { random: () => 0 });
+    const swapping = refusal(swap(slot, { ...plan, canaryShare: 0.5 }));
+    await until(() => slot.canary !== undefined);
+    const leases = Array.from({ length: requests }, () => slot.tryLease() as Lease);
+    // What it has it ends before it goes.
+    await until(() => launcher.made[1]?.instance.state !== 'canary');
+    leases.forEach((lease) => lease.release());
+    expect(await swapping).toMatchObject({
+      kind: 'conflict',
+      message: expect.stringMatching(why) as unknown,
+    });
+    expect(slot.active?.instanceId).toBe('i1');
+    await until(() => launcher.made[1]?.disposed === true);
+    await slot.close(1);
+  });
+
+  it('says of a canary that it had fewer requests than were wanted', async () => {
+    const { slot } = await started({}, { random: () => 0 });
+    const swapping = swap(slot, { ...plan, canaryShare: 0.5, canaryMs: 200, canaryRequests: 3 });
+    await until(() => slot.canary !== undefined);
+    const lease = slot.tryLease() as Lease;
+    lease.instance.track.note(false, 5);
+    lease.release();
+    expect(await swapping).toMatchObject({
+      verdict: '1 request (of 3 wanted), 0 failed, first token after 5 ms in the median',
+    });
+    await slot.close(1);
+  });
+
   it('turns a canary away that crashes, and one whose swap is called off', async () => {
     const { slot, launcher } = await started({}, { random: () => 0 });
     const first = refusal(swap(slot, { ...plan, canaryShare: 0.5, canaryMs: 5000 }));
@@ -551,7 +588,10 @@ describe('the slot as a model', () => {
           },
           release: (one) => {
             if (one.do !== 'release' || leases.length === 0) return;
-            leases.splice(one.which % leases.length, 1)[0]?.release();
+            const [lease] = leases.splice(one.which % leases.length, 1);
+            // Without an end of a request no canary is committed.
+            lease?.instance.track.note(false, 1);
+            lease?.release();
           },
           swap: () => swapOnce({ bakeMs: 2 }),
           canary: () => swapOnce({ canaryShare: 0.5 }),

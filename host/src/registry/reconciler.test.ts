@@ -79,6 +79,7 @@ it('does not lose a change that comes in the middle of a swap', async () => {
   await active();
   const swapping = admin.swap('a', { canaryShare: 0.5, canaryMs: 40, bakeMs: 0 }, never);
   await until(() => slot()?.canary !== undefined);
+  slot()?.canary?.launched.instance.track.note(false, 1);
   await reconciler.apply([a({ maxInFlight: 7 })]);
   await swapping;
   expect(slot()?.source.maxInFlight).toBe(7);

@@ -1,25 +1,19 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { MultiplexDefinition, Operation } from '@outrigger/proto';
 import { GatewayError } from '../errors/gateway-error.js';
+import { prove, type Trial } from './canary-trial.js';
 import type { PluginInstance } from './instance.js';
-import type { Launched } from './launcher.js';
+import { refused } from './refusal.js';
 import type { PluginSlot } from './plugin-slot.js';
 import type { PluginSource } from './plugin-source.js';
 
 /** How a swap is to be made. */
-export interface SwapPlan {
+export interface SwapPlan extends Trial {
   /** Where the new instance comes from; the slot's own source again when undefined. */
   readonly source: PluginSource | undefined;
   /** Share of the traffic (0 to 1) that the new one gets before it is committed; undefined commits at once. */
   readonly canaryShare: number | undefined;
-  /** Longest time as a canary, in milliseconds. */
-  readonly canaryMs: number;
-  /** Requests after which a canary is judged. */
-  readonly canaryRequests: number;
   /** After the commit the old one can be brought back for this long, in milliseconds. */
   readonly bakeMs: number;
-  /** Ends the swap as long as nothing is committed. */
-  readonly signal: AbortSignal;
 }
 
 /** What came of a swap. */
@@ -36,9 +30,6 @@ export interface SwapResult {
   /** What decided for a canary, in one line; empty without one. */
   readonly verdict: string;
 }
-
-/** How much worse than the active instance a canary may be. */
-const tolerance = { errorRate: 0.05, latencyFactor: 2, latencyFloorMs: 50 };
 
 /**
  * Exchanges the instance of a plugin. The old one serves until the new one is
@@ -138,63 +129,6 @@ function operationName(operation: Operation): string {
     (Operation[operation] as string | undefined)?.replace('OPERATION_', '').toLowerCase() ??
     `operation ${operation}`
   );
-}
-
-function refused(next: PluginInstance, why: string): GatewayError {
-  return new GatewayError(
-    'conflict',
-    `version ${next.version} of plugin ${next.plugin} was refused: ${why}`,
-    {
-      plugin: next.plugin,
-    },
-  );
-}
-
-/** How often a canary is looked at, in milliseconds. */
-const judgeEveryMs = 20;
-
-/** Gives the candidate its share of the traffic and judges it; throws when it does worse. */
-async function prove(
-  slot: PluginSlot,
-  launched: Launched,
-  old: PluginInstance,
-  share: number,
-  plan: SwapPlan,
-): Promise<string> {
-  const { instance } = launched;
-  slot.adopt(launched);
-  instance.apply('canary', `${Math.round(share * 100)}% of the requests`);
-  slot.canary = { launched, share };
-  const until = performance.now() + plan.canaryMs;
-  while (performance.now() < until && instance.track.served < plan.canaryRequests) {
-    await sleep(judgeEveryMs);
-    if (plan.signal.aborted) throw GatewayError.from(plan.signal.reason);
-    if (slot.closed.aborted) throw GatewayError.from(slot.closed.reason);
-    const worse = judge(old, instance, plan.canaryRequests);
-    if (worse !== undefined) throw refused(instance, worse);
-  }
-  const worse = judge(old, instance, Math.min(plan.canaryRequests, instance.track.served));
-  if (worse !== undefined) throw refused(instance, worse);
-  const first = instance.track.firstToken(0.5);
-  const latency = first === undefined ? '' : `, first token after ${first.toFixed(0)} ms in the median`;
-  return `${instance.track.served} requests, ${instance.track.failed} failed${latency}`;
-}
-
-/** Why a canary is worse than the active instance, or undefined. */
-function judge(old: PluginInstance, next: PluginInstance, enough: number): string | undefined {
-  if (next.state !== 'canary') return `it ended: ${next.reason}`;
-  const { track } = next;
-  // A few failures are judged at once when they already exceed what the whole trial may have.
-  const errors = track.failed / Math.max(track.served, enough, 1);
-  if (errors > old.track.errorRate + tolerance.errorRate) {
-    return `${track.failed} of ${track.served} requests failed as a canary`;
-  }
-  const [was, is] = [old.track.firstToken(0.5), track.firstToken(0.5)];
-  if (track.served < enough || was === undefined || is === undefined) return undefined;
-  if (is > Math.max(was, tolerance.latencyFloorMs) * tolerance.latencyFactor) {
-    return `its first token takes ${is.toFixed(0)} ms in the median, the active one's ${was.toFixed(0)} ms`;
-  }
-  return undefined;
 }
 
 function between(slot: PluginSlot, old: PluginInstance | undefined, next: PluginInstance) {
