@@ -31,8 +31,9 @@ const validName = /^[A-Za-z0-9_.-]{1,128}$/;
 
 /**
  * The tools of all plugins. The set follows the active instances; a plugin that
- * is away for a moment keeps its tools, so that nobody is told of a change that
- * is none. Calls lease the instance that is active at that moment.
+ * is away for a moment (it crashed, backs off, is exchanged or says that it does
+ * not serve) keeps its tools, so that nobody is told of a change that is none. One
+ * that was stopped has none. Calls lease the instance that is active at that moment.
  */
 export class PluginTools {
   private readonly bySlot = new Map<string, readonly PluginTool[]>();
@@ -119,6 +120,8 @@ export class PluginTools {
 
   private follow(slot: PluginSlot): void {
     const manifest = slot.active?.manifest;
+    // One that is taken out, or ends with the host, is forgotten elsewhere or not at all.
+    if (slot.status.state === 'stopped' && !slot.closed.aborted) this.forget(slot.name);
     if (manifest === undefined) return;
     const prefix = this.prefixOf(slot.name) ?? `${slot.name}.`;
     this.bySlot.set(

@@ -81,7 +81,7 @@ export class PluginRegistry {
     return [...this.slots.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  /** Calls `listener` whenever another instance becomes the active one of a plugin. */
+  /** Calls `listener` whenever another instance, or none, becomes the active one of a plugin, and when it is stopped. */
   onActiveChanged(listener: (slot: PluginSlot) => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);

@@ -15,7 +15,7 @@ import { Succession } from './succession.js';
 export interface SlotPort extends LeasingOptions {
   readonly launcher: InstanceLauncher;
   readonly log: Logger;
-  /** Another instance, or none, takes the traffic of the plugin now. */
+  /** Another instance, or none, takes the traffic of the plugin now; or it is stopped for good. */
   activeChanged(slot: PluginSlot): void;
 }
 
@@ -220,8 +220,8 @@ export class PluginSlot {
     this.active = undefined;
     const givenUp = this.bringUp.giveUp(why);
     this.leases.settle(next, why);
+    if (old !== undefined || next === 'stopped') this.port.activeChanged(this);
     if (old !== undefined) {
-      this.port.activeChanged(this);
       await this.all.retire(old, { why, drainMs, keepMs: 0 });
     }
     await givenUp;

@@ -57,6 +57,8 @@ export class FakeInstance implements Launched {
       services?: readonly string[];
       operations?: readonly number[];
       swapMode?: number;
+      /** Names of its tools. */
+      tools?: readonly string[];
     } = {},
   ) {
     const transport: PluginTransport = {
@@ -86,7 +88,7 @@ export class FakeInstance implements Launched {
         swapMode: manifest.swapMode ?? SwapMode.SWAP_MODE_OVERLAP,
       },
       services: manifest.services ?? [],
-      tools: [],
+      tools: (manifest.tools ?? []).map((tool) => ({ tool, service: 'a.B', method: tool })),
     } as unknown as PluginManifest);
     this.exited = new Promise((resolve) => {
       this.end = resolve;
