@@ -8,6 +8,7 @@ import { PluginRegistry } from './registry/plugin-registry.js';
 import type { Reconciliation } from './registry/reconciler.js';
 import { ModelIndex } from './router/model-index.js';
 import { Router } from './router/router.js';
+import { LeftOutTools } from './reflection/left-out-tools.js';
 import { PluginTools } from './reflection/plugin-tools.js';
 import { EventLog } from './telemetry/event-log.js';
 import { LoadBoard } from './telemetry/load-board.js';
@@ -84,8 +85,9 @@ export async function createEngineRoom(
   });
   const models = new ModelIndex(registry, config.models, modelTiming, log, now);
   let { plugins } = config;
-  const tools = new PluginTools(registry, (plugin) => plugins[plugin]?.toolPrefix, log);
-  const admin = new PluginAdmin(registry, events);
+  const leftOut = new LeftOutTools(events, log);
+  const tools = new PluginTools(registry, (plugin) => plugins[plugin]?.toolPrefix, leftOut);
+  const admin = new PluginAdmin(registry, events, (plugin) => leftOut.of(plugin));
   const discovery = new Discovery({
     registry,
     directory: config.pluginDirectory,

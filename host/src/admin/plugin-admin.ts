@@ -47,6 +47,8 @@ export interface PluginView {
   readonly operations: readonly string[];
   readonly services: readonly string[];
   readonly tools: readonly string[];
+  /** What is odd about it, a line each. */
+  readonly warnings: readonly string[];
   readonly instances: readonly InstanceView[];
 }
 
@@ -73,16 +75,18 @@ export class PluginAdmin {
   constructor(
     private readonly registry: PluginRegistry,
     private readonly events: EventLog,
+    /** What is odd about a plugin, a line each. */
+    private readonly warningsOf: (plugin: string) => readonly string[] = () => [],
   ) {}
 
   /** All plugins in the order of their names. */
   list(): readonly PluginView[] {
-    return this.registry.list().map(view);
+    return this.registry.list().map((slot) => this.view(slot));
   }
 
   /** One plugin; throws not_found with the names that there are. */
   get(name: string): PluginView {
-    return view(this.slot(name));
+    return this.view(this.slot(name));
   }
 
   /** Exchanges the instance of a plugin; rejects with the reason, having changed nothing. */
@@ -157,6 +161,10 @@ export class PluginAdmin {
     }
   }
 
+  private view(slot: PluginSlot): PluginView {
+    return { ...view(slot), warnings: this.warningsOf(slot.name) };
+  }
+
   private slot(name: string): PluginSlot {
     const slot = this.registry.get(name);
     if (slot !== undefined) return slot;
@@ -207,7 +215,7 @@ function sourceFrom(source: PluginSource, { command, address }: SwapOptions): Pl
   return { ...source, origin: { kind: 'spawn', command, env: own.env, cwd: own.cwd } };
 }
 
-function view(slot: PluginSlot): PluginView {
+function view(slot: PluginSlot): Omit<PluginView, 'warnings'> {
   const manifest = slot.active?.manifest;
   const { state, reason, restarts, retryAt } = slot.status;
   const named = Object.entries(OPERATIONS);

@@ -8,6 +8,9 @@ export function pluginToolProvider(tools: PluginToolPort, timeoutMs: number): To
   return {
     tools: () => tools.list().map((tool) => toolModule(tools, tool, timeoutMs)),
     onChanged: (listener) => tools.onChanged(listener),
+    notShown: (refused) => {
+      tools.notShown(refused);
+    },
   };
 }
 

@@ -28,6 +28,8 @@ export interface PluginToolBounds {
 export interface PluginToolPort {
   list(): readonly PluginToolView[];
   onChanged(listener: () => void): () => void;
+  /** Takes all that the MCP door does not show now, and why. */
+  notShown(refused: readonly { readonly name: string; readonly reason: string }[]): void;
   /** `args` is a JSON value that satisfies the input schema; the answer is JSON. Rejects with GatewayError. */
   call(name: string, args: never, bounds: PluginToolBounds): Promise<unknown>;
 }

@@ -39,6 +39,8 @@ export interface PluginStatus {
   readonly operations: readonly string[];
   readonly services: readonly string[];
   readonly tools: readonly string[];
+  /** What is odd about it, a line each. */
+  readonly warnings: readonly string[];
   readonly instances: readonly InstanceStatus[];
 }
 

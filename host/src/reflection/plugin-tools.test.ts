@@ -4,6 +4,8 @@ import type { PluginSource } from '../registry/plugin-source.js';
 import { PluginRegistry } from '../registry/plugin-registry.js';
 import { swap } from '../registry/swap.js';
 import { FakeLauncher, silentLog, testSource, until } from '../registry/testing/fake-launcher.js';
+import { EventLog } from '../telemetry/event-log.js';
+import { LeftOutTools } from './left-out-tools.js';
 import { PluginTools } from './plugin-tools.js';
 
 const signal = new AbortController().signal;
@@ -13,11 +15,17 @@ let launcher: FakeLauncher;
 let registry: PluginRegistry;
 let tools: PluginTools;
 let changes: string[][];
+let events: EventLog;
+let leftOut: LeftOutTools;
+let prefix: string | undefined;
 beforeEach(() => {
   launcher = new FakeLauncher();
   launcher.manifest = { tools: ['one', 'two'] };
   registry = new PluginRegistry({ launcher, log: silentLog, now: Date.now, holdMs: 100 });
-  tools = new PluginTools(registry, () => undefined, silentLog);
+  events = new EventLog(Date.now);
+  leftOut = new LeftOutTools(events, silentLog);
+  prefix = undefined;
+  tools = new PluginTools(registry, () => prefix, leftOut);
   changes = [];
   tools.onChanged(() => changes.push(names()));
 });
@@ -68,5 +76,50 @@ describe('the tools of a plugin', () => {
     await add();
     await registry.close(10);
     expect(changes).toEqual([['a.one', 'a.two']]);
+  });
+});
+
+describe('tools whose names collide', () => {
+  const told = (): string[] =>
+    events.since(0).map(({ type, plugin, message }) => `${type} ${plugin}: ${message}`);
+
+  it('are left out of the later plugin, told once in the events, and shown with it', async () => {
+    prefix = '';
+    await add({ name: 'a' });
+    const b = await add({ name: 'b' });
+    const one = 'tool one is not offered: plugin a has one of that name';
+    const two = 'tool two is not offered: plugin a has one of that name';
+    expect(names()).toEqual(['one', 'two']);
+    expect(told()).toEqual([`tools b: ${one}; ${two}`]);
+    expect(leftOut.of('b')).toEqual([one, two]);
+    // Another instance of the same build is no news.
+    await swap(b, plan);
+    expect(told()).toHaveLength(1);
+    await registry.remove('a', 10);
+    expect(leftOut.of('b')).toEqual([]);
+    expect(told()).toHaveLength(1);
+  });
+
+  it('are named as far as one can read', async () => {
+    launcher.manifest = { tools: [...Array.from({ length: 30 }, () => 'same'), 'not a name'] };
+    await add();
+    const [event, ...more] = told();
+    expect(more).toEqual([]);
+    expect(event).toMatch(
+      /^tools a: (tool a\.same is not offered: it has two of that name; ){5}and 25 more$/,
+    );
+    expect(leftOut.of('a')).toHaveLength(21);
+  });
+
+  it('are told as well when the MCP door does not show them', async () => {
+    await add();
+    const refused = [{ name: 'a.one', reason: 'another tool has this name' }];
+    tools.notShown(refused);
+    tools.notShown(refused);
+    const line = 'tool a.one is not offered over MCP: another tool has this name';
+    expect(told()).toEqual([`tools a: ${line}`]);
+    expect(leftOut.of('a')).toEqual([line]);
+    tools.notShown([]);
+    expect(leftOut.of('a')).toEqual([]);
   });
 });

@@ -3,7 +3,7 @@ import type { JsonValue } from '@bufbuild/protobuf';
 import { GatewayError } from '../errors/gateway-error.js';
 import type { PluginRegistry } from '../registry/plugin-registry.js';
 import type { PluginSlot } from '../registry/plugin-slot.js';
-import type { Logger } from '../telemetry/logger.js';
+import type { LeftOutTool, LeftOutTools } from './left-out-tools.js';
 import type { ReflectedMethod } from './reflected-method.js';
 
 /** A tool that a plugin brings, under the name that callers use. */
@@ -46,7 +46,8 @@ export class PluginTools {
     private readonly registry: PluginRegistry,
     /** Prefix of a plugin's tools; undefined is its name and a dot. */
     private readonly prefixOf: (plugin: string) => string | undefined,
-    private readonly log: Logger,
+    /** Hears of those that are left out. */
+    private readonly leftOut: LeftOutTools,
   ) {
     registry.onActiveChanged((slot) => {
       this.follow(slot);
@@ -65,6 +66,15 @@ export class PluginTools {
   onChanged(listener: () => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
+  }
+
+  /** Takes those that the MCP door does not show. */
+  notShown(refused: readonly { readonly name: string; readonly reason: string }[]): void {
+    const leftOut = refused.flatMap(({ name: tool, reason: why }) => {
+      const plugin = this.byName.get(tool)?.plugin;
+      return plugin === undefined ? [] : [{ plugin, tool, why }];
+    });
+    this.leftOut.take('mcp', leftOut);
   }
 
   /** Forgets the tools of a plugin that was taken out. */
@@ -133,19 +143,22 @@ export class PluginTools {
 
   private rebuild(): void {
     const byName = new Map<string, PluginTool>();
-    for (const slot of [...this.bySlot.keys()].sort()) {
-      for (const tool of this.bySlot.get(slot) ?? []) {
+    const leftOut: LeftOutTool[] = [];
+    for (const plugin of [...this.bySlot.keys()].sort()) {
+      for (const tool of this.bySlot.get(plugin) ?? []) {
         const taken = byName.get(tool.name);
-        if (!validName.test(tool.name))
-          this.log.warn({ plugin: slot, tool: tool.name }, 'tool left out: not a valid name');
-        else if (taken !== undefined) {
-          this.log.warn(
-            { plugin: slot, tool: tool.name, takenBy: taken.plugin },
-            'tool left out: the name is taken',
-          );
+        if (!validName.test(tool.name)) {
+          leftOut.push({ plugin, tool: JSON.stringify(tool.name), why: 'that is not a valid name' });
+        } else if (taken !== undefined) {
+          const why =
+            taken.plugin === plugin
+              ? 'it has two of that name'
+              : `plugin ${taken.plugin} has one of that name`;
+          leftOut.push({ plugin, tool: tool.name, why });
         } else byName.set(tool.name, tool);
       }
     }
+    this.leftOut.take('names', leftOut);
     const tools = [...byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
     const hash = hashOf(tools);
     if (hash === this.hash) return;

@@ -6,7 +6,7 @@ export interface HostEvent {
   readonly id: number;
   /** Milliseconds since the epoch. */
   readonly at: number;
-  /** `instance`, `start`, `check`, `health`, `swap`, `config`, `directory`, `host`. */
+  /** `instance`, `start`, `check`, `health`, `tools`, `swap`, `config`, `directory`, `host`. */
   readonly type: string;
   readonly plugin: string;
   readonly instanceId: string;

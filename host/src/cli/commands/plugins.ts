@@ -51,6 +51,10 @@ function rowsOf(plugin: Fields): string[][] {
   if (retryAt > Date.now()) reasons.push(`again in ${Math.ceil((retryAt - Date.now()) / 1000)} s`);
   const queued = Number(plugin['queued'] ?? 0);
   if (queued > 0) reasons.push(`${queued} waiting`);
+  const warnings = plugin['warnings'];
+  if (Array.isArray(warnings) && warnings.length > 0) {
+    reasons.push(`warnings: ${warnings.length}, see outrigger plugins show ${name}`);
+  }
   const told = reasons.filter((reason) => reason !== '').join('; ');
   const instances = entriesOf(plugin['instances']);
   if (instances.length === 0) {

@@ -76,6 +76,19 @@ describe('a catalog of tools', () => {
     expect(catalog.refused().every((one) => one.reason.length > 10)).toBe(true);
   });
 
+  it('tells each provider what of its own is not shown, whenever it has looked', () => {
+    const heard: string[][] = [];
+    const first = { tools: () => [tool('own'), tool('a.fine')] };
+    const second = provider([tool('own'), tool('b.fine')]);
+    const told: ToolProvider = {
+      ...second.self,
+      notShown: (refused) => heard.push(refused.map(({ name }) => name)),
+    };
+    catalogOf([tool('own')], [first, told]);
+    second.set([tool('b.fine')]);
+    expect(heard).toEqual([['own'], []]);
+  });
+
   it('does not start with a tool of its own that is not well-formed', () => {
     expect(() => catalogOf([tool('twice'), tool('twice')])).toThrow('tool twice: another tool has this name');
   });

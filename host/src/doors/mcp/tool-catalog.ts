@@ -32,6 +32,14 @@ export interface ToolProvider {
   tools(): readonly ToolModule[];
   /** Calls back after `tools()` has changed; returns the way to stop listening. */
   onChanged?(listener: () => void): () => void;
+  /** Hears which of them are not shown, and why, whenever they were looked at. */
+  notShown?(refused: readonly RefusedTool[]): void;
+}
+
+/** A tool of a provider that is not shown. */
+export interface RefusedTool {
+  readonly name: string;
+  readonly reason: string;
 }
 
 /** Things to read, all of one origin. */
@@ -57,7 +65,7 @@ export interface ToolCatalogOptions {
 /** A catalog that combines the product's own tools with those of providers. */
 export interface ToolCatalog extends McpCatalog {
   /** Tools of providers that are not shown, and why. */
-  refused(): readonly { readonly name: string; readonly reason: string }[];
+  refused(): readonly RefusedTool[];
   /** Stops listening to the providers. */
   close(): void;
 }
@@ -85,7 +93,7 @@ class CombinedCatalog implements ToolCatalog {
   #entries = new Map<string, Entry>();
   #definitions: readonly ToolDefinition[] = [];
   #version = '';
-  #refused: { name: string; reason: string }[] = [];
+  #refused: readonly RefusedTool[] = [];
 
   constructor(private readonly options: ToolCatalogOptions) {
     this.info = options.info;
@@ -106,7 +114,7 @@ class CombinedCatalog implements ToolCatalog {
     return this.#version;
   }
 
-  refused(): readonly { readonly name: string; readonly reason: string }[] {
+  refused(): readonly RefusedTool[] {
     return this.#refused;
   }
 
@@ -216,22 +224,25 @@ class CombinedCatalog implements ToolCatalog {
   /** Own tools in their order, then those of providers by name; the first to claim a name keeps it. */
   #rebuild(): void {
     const entries = new Map<string, Entry>();
-    const refused: { name: string; reason: string }[] = [];
     for (const module of this.options.tools) {
       const reason = this.#admit(module, entries);
       if (reason !== undefined) throw new Error(`tool ${module.definition.name}: ${reason}`);
     }
-    const provided = (this.options.providers ?? []).flatMap((provider) => provider.tools());
-    provided.sort((a, b) => compare(a.definition.name, b.definition.name));
-    for (const module of provided) {
+    const providers = this.options.providers ?? [];
+    const provided = providers.flatMap((from) => from.tools().map((module) => ({ module, from })));
+    provided.sort((a, b) => compare(a.module.definition.name, b.module.definition.name));
+    const refused = provided.flatMap(({ module, from }) => {
       const reason = this.#admit(module, entries);
-      if (reason === undefined) continue;
-      refused.push({ name: module.definition.name, reason });
-      this.options.logger.warn({ tool: module.definition.name, reason }, 'a tool is not shown');
-    }
+      if (reason === undefined) return [];
+      const { name } = module.definition;
+      if (from.notShown === undefined)
+        this.options.logger.warn({ tool: name, reason }, 'a tool is not shown');
+      return [{ name, reason, from }];
+    });
+    for (const provider of providers) provider.notShown?.(refused.filter(({ from }) => from === provider));
     const definitions = [...entries.values()].map((entry) => entry.module.definition);
     this.#entries = entries;
-    this.#refused = refused;
+    this.#refused = refused.map(({ name, reason }) => ({ name, reason }));
     // Clients and caches compare: the same tools must stay the same array.
     const version = createHash('sha256').update(JSON.stringify(definitions)).digest('hex').slice(0, 32);
     if (version === this.#version) return;

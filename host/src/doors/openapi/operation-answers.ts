@@ -60,6 +60,7 @@ const plugin = z.strictObject({
   operations: z.array(text),
   services: z.array(text),
   tools: z.array(text),
+  warnings: z.array(text).describe('What is odd about it, such as tools that are left out, and why.'),
   instances: z.array(instance),
 });
 
@@ -67,7 +68,7 @@ const event = z.strictObject({
   id: count,
   at: when,
   type: text.describe(
-    'instance, start, check, health, swap, config, directory or host; also the name of the event in a stream.',
+    'instance, start, check, health, tools, swap, config, directory or host; also the name of the event in a stream.',
   ),
   plugin: text,
   instance_id: text,

@@ -239,6 +239,7 @@ it('the host tells about itself', async () => {
         operations: ['chat', 'count_tokens'],
         services: ['outrigger.plugin.v1.Inference'],
         tools: [],
+        warnings: [],
         instances: [
           {
             instance_id: 'i1',

@@ -19,6 +19,7 @@ export function pluginJson(plugin: PluginStatus): object {
     operations: plugin.operations.map(snake),
     services: plugin.services,
     tools: plugin.tools,
+    warnings: plugin.warnings,
     instances: plugin.instances.map(instanceJson),
   };
 }

@@ -56,6 +56,7 @@ const demoPlugin: PluginStatus = {
   operations: ['chat', 'countTokens'],
   services: ['outrigger.plugin.v1.Inference'],
   tools: [],
+  warnings: [],
   instances: [
     {
       instanceId: 'i1',
