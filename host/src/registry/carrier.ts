@@ -37,6 +37,8 @@ export class Carrier implements CallCarrier, CallSink {
   constructor(
     transport: PluginTransport,
     readonly maxMessageBytes: number,
+    /** Called when it has ended, after its calls. */
+    private readonly onEnd: (status: CallStatus) => void,
   ) {
     this.stream = transport.call(carry.path, undefined, this);
     this.stream.read();
@@ -107,6 +109,7 @@ export class Carrier implements CallCarrier, CallSink {
     const calls = [...this.calls.values()];
     this.calls.clear();
     for (const call of calls) call.lose(unsent.has(call.id) ? unsentCall : status);
+    this.onEnd(status);
   }
 
   private readonly flush = (): void => {

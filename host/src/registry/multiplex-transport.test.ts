@@ -1,9 +1,9 @@
-import { beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { InferenceDefinition, ModelsDefinition, grpcCode, methodsOf } from '@outrigger/proto';
 import { MultiplexTransport } from './multiplex-transport.js';
 import { pluginFailure } from './plugin-failure.js';
 import { KeptSink, ScriptedTransport } from './testing/scripted-transport.js';
-import type { TransportCall } from './transport.js';
+import { drainedCall, type TransportCall } from './transport.js';
 
 const { generate } = methodsOf(InferenceDefinition);
 const { listModels } = methodsOf(ModelsDefinition);
@@ -379,6 +379,84 @@ describe('a carrier that is lost', () => {
     wire.say(Buffer.from('garbage'));
     expect([one.sink.code, two.sink.code]).toEqual([grpcCode.INTERNAL, grpcCode.UNAVAILABLE]);
     expect(wire.cancelled).toBe(true);
+  });
+});
+
+describe('a carrier that broke while the connection stands', () => {
+  const reset = { code: grpcCode.INTERNAL, message: 'Received RST_STREAM', details: undefined };
+  beforeEach(() => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+  });
+  afterEach(() => {
+    transport.close();
+    jest.useRealTimers();
+  });
+
+  it('is opened again, and carries again; meanwhile calls are calls of their own', async () => {
+    wire.lose(reset);
+    transport.multiplex();
+    invoke();
+    expect([wire.opened, wire.plain.length]).toEqual([1, 1]);
+    jest.advanceTimersByTime(1000);
+    expect(wire.opened).toBe(2);
+    const { sink } = await reading();
+    wire.answer({ message: Buffer.from('a') }, { end: ok });
+    expect(sink.messages.map(String)).toEqual(['a']);
+    expect(sink.code).toBe(0);
+    expect(wire.plain).toHaveLength(1);
+  });
+
+  it('again and again is left alone for longer and longer, and then for good', () => {
+    const waits: number[] = [];
+    for (;;) {
+      const { opened } = wire;
+      wire.lose(reset);
+      if (jest.getTimerCount() === 0) break;
+      let waited = 0;
+      for (; wire.opened === opened; waited += 1) jest.advanceTimersByTime(1000);
+      waits.push(waited);
+    }
+    expect(waits).toEqual([1, 2, 4, 8, 16, 30, 30, 30]);
+    invoke();
+    expect(wire.plain).toHaveLength(1);
+  });
+
+  it('is opened again as before once one was steady', () => {
+    for (const seconds of [1, 2, 4]) {
+      wire.lose(reset);
+      jest.advanceTimersByTime(seconds * 1000);
+    }
+    expect(wire.opened).toBe(4);
+    jest.advanceTimersByTime(60_000);
+    wire.lose(reset);
+    jest.advanceTimersByTime(1000);
+    expect(wire.opened).toBe(5);
+  });
+
+  it.each([
+    ['the plugin stops', drainedCall('it stops')],
+    ['the plugin does not serve it', { code: grpcCode.UNIMPLEMENTED, message: '', details: undefined }],
+  ])('is not opened again when %s', (_when, status) => {
+    wire.lose(status);
+    jest.advanceTimersByTime(600_000);
+    expect(wire.opened).toBe(1);
+  });
+
+  it('is not opened without a connection, and never after the instance went', () => {
+    wire.lose(reset);
+    wire.stands = false;
+    jest.advanceTimersByTime(1000);
+    expect(wire.opened).toBe(1);
+    wire.stands = true;
+    jest.advanceTimersByTime(2000);
+    expect(wire.opened).toBe(2);
+    wire.lose(reset);
+    transport.close();
+    jest.advanceTimersByTime(600_000);
+    expect(wire.opened).toBe(2);
+    wire.lose(reset);
+    transport.multiplex();
+    expect([wire.opened, jest.getTimerCount()]).toEqual([2, 0]);
   });
 });
 

@@ -1,5 +1,5 @@
 import { InferenceDefinition } from '@outrigger/proto';
-import { Carrier } from './carrier.js';
+import { CarrierKeeper } from './carrier-keeper.js';
 import { drainedCall, type CallSink, type PluginTransport, type TransportCall } from './transport.js';
 
 /** Larger requests travel as calls of their own, so that others need not wait behind them. */
@@ -12,16 +12,18 @@ const inference = `/${InferenceDefinition.fullName}/`;
  * else, large requests, and all calls to other plugins over calls of their own.
  */
 export class MultiplexTransport implements PluginTransport {
-  private carrier: Carrier | undefined;
+  private readonly carriers: CarrierKeeper;
 
   constructor(
     private readonly calls: PluginTransport,
     /** Largest message taken from the plugin, in bytes. */
-    private readonly maxMessageBytes: number,
-  ) {}
+    maxMessageBytes: number,
+  ) {
+    this.carriers = new CarrierKeeper(calls, maxMessageBytes);
+  }
 
   multiplex(): void {
-    this.carrier ??= new Carrier(this.calls, this.maxMessageBytes);
+    this.carriers.open();
   }
 
   call(path: string, deadline: number | undefined, sink: CallSink): TransportCall {
@@ -30,7 +32,7 @@ export class MultiplexTransport implements PluginTransport {
 
   invoke(path: string, request: Buffer, deadline: number | undefined, sink: CallSink): TransportCall {
     const carried =
-      request.length <= largestCarried && path.startsWith(inference) ? this.carrier?.call(sink) : undefined;
+      request.length <= largestCarried && path.startsWith(inference) ? this.carriers.call(sink) : undefined;
     if (carried === undefined) return this.calls.invoke(path, request, deadline, sink);
     carried.begin(path, request, deadline);
     return carried;
@@ -45,11 +47,12 @@ export class MultiplexTransport implements PluginTransport {
   }
 
   cut(message: string): boolean {
-    const carried = this.carrier?.cut(drainedCall(message)) ?? false;
+    const carried = this.carriers.cut(drainedCall(message));
     return this.calls.cut(message) || carried;
   }
 
   close(): void {
+    this.carriers.close();
     this.calls.close();
   }
 }

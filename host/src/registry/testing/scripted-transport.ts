@@ -13,6 +13,10 @@ export class ScriptedTransport implements PluginTransport {
   stuck = false;
   cancelled = false;
   carrier: CallSink | undefined;
+  /** Carriers that were opened. */
+  opened = 0;
+  /** Whether the connection stands. */
+  stands = true;
   private reads = 0;
   private waiting: (() => void)[] = [];
 
@@ -22,6 +26,8 @@ export class ScriptedTransport implements PluginTransport {
       return nothing;
     }
     this.carrier = sink;
+    this.opened += 1;
+    this.reads = 0;
     return {
       send: (message, sent) => {
         this.heard.push(carry.request.decode(message).steps);
@@ -100,7 +106,7 @@ export class ScriptedTransport implements PluginTransport {
   }
 
   connected(): boolean {
-    return true;
+    return this.stands;
   }
 
   cut(): boolean {
