@@ -10,6 +10,9 @@ describe('where a new instance comes from', () => {
     'localhost:50051',
     'models.example:1',
     '[::1]:50051',
+    'my_plugin:50051',
+    'unix:run/a.sock',
+    'dns:///a.example',
   ])('%s is an address', (to) => {
     expect(swapTarget(to)).toEqual({ address: to });
   });
@@ -19,6 +22,8 @@ describe('where a new instance comes from', () => {
     ['/usr/bin/plugin', ['/usr/bin/plugin']],
     [`node 'a b.js' --at localhost:1`, ['node', 'a b.js', '--at', 'localhost:1']],
     ['plugin', ['plugin']],
+    ['http://models.example:1', ['http://models.example:1']],
+    ['unix:///', ['unix:///']],
     ['C:\\tools\\plugin.exe --x', ['C:\\tools\\plugin.exe', '--x']],
   ])('%s is a command', (to, command) => {
     expect(swapTarget(to)).toEqual({ command });

@@ -1,18 +1,16 @@
 import { splitCommand } from '../config/command-line.js';
+import { pluginAddress } from '../config/plugin-address.js';
 import { CliFailure } from './failure.js';
 
 /** Where a new instance comes from, as the host wants it. */
 export type SwapTarget =
   { readonly command: readonly string[] } | { readonly address: string } | Readonly<Record<string, never>>;
 
-const address =
-  /^(unix|unix-abstract|dns|ipv4|ipv6):\S+$|^(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9.-]*[a-z0-9])?):\d{1,5}$/i;
-
 /** Reads `--to`: an address by its form, else the command line of a program; nothing is the plugin's own. */
 export function swapTarget(to: string | undefined): SwapTarget {
   if (to === undefined) return {};
   const text = to.trim();
-  if (address.test(text)) return { address: text };
+  if (pluginAddress.test(text)) return { address: text };
   const command = splitCommand(text);
   if (command.length === 0 || command[0] === '') {
     throw new CliFailure('--to names nothing', {

@@ -139,7 +139,7 @@ describe('references', () => {
 
   it('become numbers and switches where those are wanted', async () => {
     const { config } = await load(
-      'server: { port: "${P}" }\nstrictParams: ${S}\nplugins:\n  a:\n    address: x\n    config:\n      n: ${N}\n      t: "${N}"\n      s: ${T}',
+      'server: { port: "${P}" }\nstrictParams: ${S}\nplugins:\n  a:\n    address: x:1\n    config:\n      n: ${N}\n      t: "${N}"\n      s: ${T}',
       { env: { P: '81', S: 'true', N: '4096', T: 'word' } },
     );
     expect(config.server.port).toBe(81);
@@ -173,8 +173,8 @@ describe('mistakes', () => {
         '  maxInFlight: many',
         'Loggg: 1',
         'plugins:',
-        '  Bad_Name: { address: x }',
-        '  a: { address: x, swapMode: both }',
+        '  Bad_Name: { address: "x:1" }',
+        '  a: { address: "x:1", swapMode: both }',
       ].join('\n'),
       { env: { OUTRIGGER_SERVER__PROT: '1', PORT: '70700' } },
     );
@@ -204,16 +204,18 @@ describe('mistakes', () => {
     ['a word outside the list', 'log: { level: loud }', 'log.level', 'one of trace, debug'],
     [
       'command and address',
-      'plugins: { a: { command: x, address: y } }',
+      'plugins: { a: { command: x, address: "y:1" } }',
       'plugins.a',
       'both `command` and `address`',
     ],
+    ['an address of the web', 'plugins: { a: { address: "http://x:1" } }', 'plugins.a.address', 'unix:/run/'],
+    ['an address without a port', 'plugins: { a: { address: x } }', 'plugins.a.address', 'host:port'],
     ['neither', 'plugins: { a: {} }', 'plugins.a', 'neither `command` nor `address`'],
     ['an empty command', 'plugins: { a: { command: " " } }', 'plugins.a.command', 'names no program'],
     ['TLS for a child', 'plugins: { a: { command: x, tls: {} } }', 'plugins.a.tls', '`address` only'],
     [
       'a missing certificate',
-      'plugins: { a: { address: x, tls: { ca: gone.pem } } }',
+      'plugins: { a: { address: "x:1", tls: { ca: gone.pem } } }',
       'plugins.a.tls.ca',
       'neither PEM',
     ],
@@ -359,7 +361,7 @@ describe('redaction', () => {
         '    command: [run, "--key=${file:/k}"]',
         '    env: { SOME: env-literal }',
         '    config: { url: "http://me:passw0rd@there/", apiKey: config-literal, nested: [{ db_password: nested-literal }], open: shown }',
-        '  b: { address: x, tls: { cert: "-----BEGIN c", key: "-----BEGIN private" } }',
+        '  b: { address: "x:1", tls: { cert: "-----BEGIN c", key: "-----BEGIN private" } }',
       ].join('\n'),
       { env: { MY_TOKEN: 'token-value', M: 'model-shown' }, files: { '/k': 'file-value' } },
     );

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { flag, milliseconds, secret, text, whole } from './fields.js';
 import { splitCommand } from './command-line.js';
+import { addressForms, pluginAddress } from './plugin-address.js';
 
 const command = z
   .union([z.string().min(1).max(32_768), z.array(z.string().max(32_768)).min(1).max(1000)])
@@ -63,9 +64,14 @@ export const pluginName = z
 export const pluginSchema = z
   .strictObject({
     command,
-    address: text(
-      'Where a plugin that runs already listens: `unix:/run/name.sock`, `dns:///name:port`, `ipv4:a.b.c.d:port`, or a bare `host:port`.',
-    ),
+    address: z
+      .string()
+      .max(1024)
+      .regex(pluginAddress, `is no address of a plugin: ${addressForms}`)
+      .optional()
+      .describe(
+        'Where a plugin that runs already listens: `unix:/run/name.sock`, `dns:///name:port`, `ipv4:a.b.c.d:port`, or a bare `host:port`.',
+      ),
     enabled: flag(true, 'Whether the plugin is used. `false` also turns a bundled plugin off.'),
     env: z
       .record(

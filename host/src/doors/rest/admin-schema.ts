@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { addressForms, pluginAddress } from '../../config/plugin-address.js';
 
 const milliseconds = z.int().min(0).max(86_400_000);
 
@@ -10,7 +11,12 @@ export const swapSchema = z.strictObject({
     .max(1000)
     .optional()
     .describe('Program and arguments of the new instance.'),
-  address: z.string().min(1).max(1024).optional().describe('Address of an instance that runs already.'),
+  address: z
+    .string()
+    .max(1024)
+    .regex(pluginAddress, `is no address of a plugin: ${addressForms}`)
+    .optional()
+    .describe('Address of an instance that runs already.'),
   canary_share: z
     .number()
     .gt(0)
