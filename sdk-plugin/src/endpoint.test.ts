@@ -1,4 +1,4 @@
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -100,6 +100,26 @@ describe('a socket path', () => {
     expect((await client.info()).instanceId).toBe(first.instanceId);
     client.close();
     await first.close();
+  });
+
+  it('stays when another process has taken it meanwhile', async () => {
+    const path = join(directory, 's');
+    const first = await serve(`unix://${path}`);
+    const second = await serve(`unix://${path}.new`);
+    await rename(`${path}.new`, path);
+    await first.close();
+    const client = connectPlugin(`unix://${path}`);
+    expect((await client.info()).instanceId).toBe(second.instanceId);
+    client.close();
+    await second.close();
+    expect(await readdir(directory)).toEqual(['s']);
+  });
+
+  it('is all that is left to see while it is served', async () => {
+    const running = await serve(`unix://${join(directory, 's')}`);
+    expect(await readdir(directory)).toEqual(['s']);
+    await running.close();
+    expect(await readdir(directory)).toEqual([]);
   });
 
   it('is not taken from a file', async () => {

@@ -26,6 +26,7 @@ import { ownService } from './own-services.js';
 import { PluginError } from './plugin-error.js';
 import { addReflection } from './reflection.js';
 import { SharedLoads } from './shared-load.js';
+import { SocketFile } from './socket-file.js';
 import { telemetryService } from './telemetry.js';
 
 /** How long connections may take to close once nothing is open on them, in milliseconds. */
@@ -53,6 +54,7 @@ export class PluginServer {
   readonly #instance: PluginInstance;
   readonly #health: Health;
   readonly #loads: SharedLoads;
+  #socket: SocketFile | undefined;
   #stopping: Promise<void> | undefined;
 
   constructor(instance: PluginInstance) {
@@ -123,7 +125,11 @@ export class PluginServer {
    */
   async listen(endpoint: Endpoint): Promise<string> {
     const address = addressOf(endpoint);
-    if (endpoint.kind === 'unix') await clearStaleSocket(endpoint.path);
+    let socket: SocketFile | undefined;
+    if (endpoint.kind === 'unix') {
+      await clearStaleSocket(endpoint.path);
+      socket = new SocketFile(endpoint.path);
+    }
     if (!isLocal(endpoint)) {
       this.#instance.log.warn(
         'listening beyond this machine without TLS; anybody who reaches the port may call',
@@ -133,11 +139,11 @@ export class PluginServer {
       );
     }
     // The socket must never be open to others, not even between its creation and a chmod.
-    const umask = endpoint.kind === 'unix' ? process.umask(0o177) : undefined;
+    const umask = socket === undefined ? undefined : process.umask(0o177);
     let port: number;
     try {
       port = await new Promise<number>((resolve, reject) => {
-        const target = endpoint.kind === 'unix' ? `unix:${endpoint.path}` : address;
+        const target = socket === undefined ? address : `unix:${socket.hidden}`;
         this.#server.bindAsync(target, ServerCredentials.createInsecure(), (error, bound) =>
           error === null ? resolve(bound) : reject(error),
         );
@@ -151,7 +157,11 @@ export class PluginServer {
       if (umask !== undefined) process.umask(umask);
     }
     if (endpoint.kind === 'tcp') return addressOf({ ...endpoint, port });
-    await chmod(endpoint.path, 0o600);
+    if (socket !== undefined) {
+      this.#socket = socket;
+      await chmod(socket.hidden, 0o600);
+      await socket.show();
+    }
     return address;
   }
 
@@ -176,6 +186,7 @@ export class PluginServer {
     work.setDraining(true);
     this.#loads.cut(reason);
     work.cut(reason);
+    const removed = this.#socket?.remove();
     const closed = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
     const controller = new AbortController();
     try {
@@ -189,5 +200,6 @@ export class PluginServer {
     }
     // A client that neither reads nor leaves would keep its connection open for ever.
     if (!(await bounded(closed, closingBound))) this.#server.forceShutdown();
+    await removed;
   }
 }
