@@ -45,6 +45,16 @@ async function sidecar(file: string, env: Record<string, string> = {}): Promise<
   return child;
 }
 
+/** Leaves sockets behind on which nobody listens, as dead plugins do. */
+async function leaveSockets(directory: string, count: number, prefix = 'aa'): Promise<void> {
+  const script = `const [directory, prefix, count] = process.argv.slice(1);
+    let open = Number(count);
+    for (let i = open; i > 0; i--) require('node:net').createServer()
+      .listen(directory + '/' + prefix + i + '.sock', () => --open || process.kill(process.pid, 'SIGKILL'));`;
+  const child = spawn(process.execPath, ['-e', script, directory, prefix, String(count)], { stdio: 'ignore' });
+  await new Promise((resolve) => child.once('exit', resolve));
+}
+
 const version = (): string | undefined => room?.registry.get('oracle')?.active?.version;
 const told = (pattern: RegExp): boolean =>
   room?.events.since(0).some(({ message }) => pattern.test(message)) ?? false;
@@ -105,6 +115,41 @@ describe('the plugin directory', () => {
       .filter(({ message }) => message.includes('stranger.sock is not used'));
     expect(refusals).toHaveLength(1);
     await new Promise((resolve) => stranger.close(resolve));
+  }, 60_000);
+
+  it('takes a newer one in its place that has the path of the older one', async () => {
+    room = await openRoom({ pluginDirectory: folder });
+    const first = await sidecar('one.sock', { ORACLE_VERSION: '1.0.0' });
+    await until(() => version() === '1.0.0', 'the plugin is found');
+    await sidecar('new', { ORACLE_VERSION: '2.0.0' });
+    await rename(join(folder, 'new'), join(folder, 'one.sock'));
+    await until(() => version() === '2.0.0', 'the newer one takes over');
+    first.kill('SIGTERM');
+    await until(() => first.exitCode !== null, 'the older one ends');
+    await room.discovery.rescan();
+    expect(version()).toBe('2.0.0');
+    expect((await ask(room, 'oracle', '1 2 0')).error).toBeUndefined();
+    expect(told(/refused/)).toBe(false);
+  }, 60_000);
+
+  it('finds a plugin behind more stale sockets than it would ask, and tells once of a directory that is gone', async () => {
+    await leaveSockets(folder, 210);
+    room = await openRoom({ pluginDirectory: folder });
+    await sidecar('zz.sock', { ORACLE_VERSION: '1.0.0' });
+    await leaveSockets(folder, 210, 'later');
+    await until(() => version() === '1.0.0', 'the plugin is found');
+    expect(told(/not looked at/)).toBe(false);
+
+    await rename(folder, `${folder}-away`);
+    await room.discovery.rescan();
+    await room.discovery.rescan();
+    const trouble = room.events.since(0).filter(({ message }) => message.includes('cannot be read'));
+    expect(trouble).toHaveLength(1);
+    expect(version()).toBe('1.0.0');
+    await rename(`${folder}-away`, folder);
+    await room.discovery.rescan();
+    expect(told(/can be read again/)).toBe(true);
+    expect(version()).toBe('1.0.0');
   }, 60_000);
 
   it('finds the same sidecars after a restart of the host, without theirs', async () => {

@@ -1,13 +1,13 @@
 import { watch, type FSWatcher } from 'node:fs';
-import { mkdir, readdir, stat } from 'node:fs/promises';
-import { connect } from 'node:net';
-import { join, resolve } from 'node:path';
+import { mkdir, stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { GatewayError } from '../errors/gateway-error.js';
 import type { EventLog } from '../telemetry/event-log.js';
 import type { Logger } from '../telemetry/logger.js';
-import { openTransport } from './open-transport.js';
+import { alive, socketsIn, type Socket } from './announced-sockets.js';
 import { identify } from './handshake.js';
+import { openTransport } from './open-transport.js';
 import type { PluginSource } from './plugin-source.js';
 
 /** What a plugin directory is given. */
@@ -46,8 +46,7 @@ interface Refused {
   readonly retryAt: number;
 }
 
-/** Most sockets that are looked at, and longest wait for one of them in milliseconds. */
-const maxSockets = 200;
+/** Longest wait for one socket, in milliseconds. */
 const answerMs = 3000;
 /** What answers within this time is taken in at once; the others later, in milliseconds. */
 const promptMs = 500;
@@ -72,7 +71,11 @@ export class PluginDirectory {
   private timer: NodeJS.Timeout | undefined;
   private scanning: Promise<void> | undefined;
   private again = false;
-  /** The socket that was last told of for each name. */
+  /** Why the directory could not be read the last time. */
+  private trouble: string | undefined;
+  /** How many sockets the last look left out. */
+  private left = 0;
+  /** The socket and the instance that were last told of for each name. */
   private shown = new Map<string, string>();
 
   constructor(private readonly options: PluginDirectoryOptions) {}
@@ -84,19 +87,7 @@ export class PluginDirectory {
     if (((await stat(path)).mode & 0o002) !== 0) {
       log.warn({ path }, 'anybody can announce plugins here: the plugin directory is writable for all');
     }
-    try {
-      this.watcher = watch(path, { persistent: false }, () => {
-        this.soon(debounceMs);
-      });
-      this.watcher.on('error', (error) => {
-        log.warn(
-          { path, err: error },
-          'the plugin directory cannot be watched; it is looked through instead',
-        );
-      });
-    } catch (error) {
-      log.warn({ path, err: error }, 'the plugin directory cannot be watched; it is looked through instead');
-    }
+    this.watch();
     await this.rescan();
   }
 
@@ -107,15 +98,48 @@ export class PluginDirectory {
       return this.scanning;
     }
     this.scanning = this.scan()
-      .catch((thrown: unknown) => {
-        this.options.log.warn({ err: thrown }, 'the plugin directory cannot be read');
-      })
+      .then(
+        () => {
+          this.readable(undefined);
+        },
+        (thrown: unknown) => {
+          this.readable(thrown instanceof Error ? thrown.message : String(thrown));
+        },
+      )
       .finally(() => {
         this.scanning = undefined;
         this.soon(this.again ? debounceMs : (this.options.rescanMs ?? 2000));
         this.again = false;
       });
     return this.scanning;
+  }
+
+  private watch(): void {
+    const { path, log } = this.options;
+    const failed = (error: unknown): void => {
+      log.warn({ path, err: error }, 'the plugin directory cannot be watched; it is looked through instead');
+    };
+    try {
+      this.watcher = watch(path, { persistent: false }, () => {
+        this.soon(debounceMs);
+      });
+      this.watcher.on('error', failed);
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  /** Tells once of a directory that cannot be read; one that is back is watched anew. */
+  private readable(trouble: string | undefined): void {
+    if (trouble === this.trouble) return;
+    this.trouble = trouble;
+    if (trouble !== undefined) {
+      this.tell(`the plugin directory cannot be read: ${trouble}`);
+      return;
+    }
+    this.tell('the plugin directory can be read again');
+    this.watcher?.close();
+    this.watch();
   }
 
   async close(): Promise<void> {
@@ -134,14 +158,9 @@ export class PluginDirectory {
   }
 
   private async scan(): Promise<void> {
-    const directory = resolve(this.options.path);
-    const names = (await readdir(directory)).filter((name) => name.endsWith('.sock')).sort();
-    const sockets = await Promise.all(
-      names.slice(0, maxSockets).map((name) => socketAt(join(directory, name))),
-    );
-    const present = new Map(
-      sockets.flatMap((socket) => (socket === undefined ? [] : [[socket.path, socket]])),
-    );
+    const { sockets, left } = await socketsIn(resolve(this.options.path), this.found);
+    this.crowded(left);
+    const present = new Map(sockets.map((socket) => [socket.path, socket]));
     for (const path of [...this.found.keys(), ...this.refused.keys()]) {
       if (!present.has(path)) this.forget(path);
     }
@@ -212,7 +231,7 @@ export class PluginDirectory {
     }
     const chosen = [...newest.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
     const before = this.shown;
-    this.shown = new Map(chosen.map(({ name, path, identity }) => [name, `${path} ${identity}`]));
+    this.shown = new Map(chosen.map(({ name, path, instanceId }) => [name, `${path} ${instanceId}`]));
     const news = chosen.filter(({ name }) => this.shown.get(name) !== before.get(name));
     const gone = [...before.keys()].filter((name) => !this.shown.has(name));
     if (news.length === 0 && gone.length === 0) return;
@@ -241,54 +260,23 @@ export class PluginDirectory {
     this.tell(`the socket ${path} has vanished`, gone.name);
   }
 
+  private crowded(left: number): void {
+    if (left > 0 && this.left === 0) {
+      this.tell(`${left} sockets in the plugin directory are not looked at: there are too many`);
+    }
+    this.left = left;
+  }
+
   private tell(message: string, plugin = ''): void {
     this.options.events.add({ type: 'directory', plugin, message });
     this.options.log.info({ ...(plugin === '' ? {} : { plugin }) }, message);
   }
 }
 
-interface Socket {
-  readonly path: string;
-  readonly identity: string;
-  /** Milliseconds since the epoch. */
-  readonly bornAt: number;
-}
-
-async function socketAt(path: string): Promise<Socket | undefined> {
-  try {
-    const found = await stat(path);
-    if (!found.isSocket()) return undefined;
-    const { dev, ino, birthtimeMs, ctimeMs } = found;
-    return { path, identity: `${dev}:${ino}:${ctimeMs}`, bornAt: birthtimeMs || ctimeMs };
-  } catch {
-    return undefined;
-  }
-}
-
-/** True when somebody listens on a socket. */
-function alive(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ path });
-    const end = (lives: boolean): void => {
-      socket.destroy();
-      resolve(lives);
-    };
-    socket.setTimeout(1000, () => {
-      end(false);
-    });
-    socket.once('connect', () => {
-      end(true);
-    });
-    socket.once('error', () => {
-      end(false);
-    });
-  });
-}
-
-function sourceOf({ name, path }: Found): PluginSource {
+function sourceOf({ name, path, instanceId }: Found): PluginSource {
   return {
     name,
-    origin: { kind: 'attach', address: `unix:${path}`, tls: undefined },
+    origin: { kind: 'attach', address: `unix:${path}`, tls: undefined, instance: instanceId },
     config: {},
     swapMode: undefined,
     startTimeoutMs: 15_000,

@@ -40,6 +40,8 @@ export interface AttachOrigin {
   readonly kind: 'attach';
   readonly address: string;
   readonly tls: TransportTls | undefined;
+  /** The instance that announced itself there; another one at the same address takes its place. */
+  readonly instance?: string;
 }
 
 /** How fast a plugin that ended is started again. All in milliseconds. */

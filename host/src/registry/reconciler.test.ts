@@ -85,3 +85,19 @@ it('does not lose a change that comes in the middle of a swap', async () => {
   expect(slot()?.source.maxInFlight).toBe(7);
   expect(slot()?.active?.capacity).toBe(7);
 });
+
+it('takes another instance at the address of an announced plugin in its place, unless it is there already', async () => {
+  const announced = (instance: string) =>
+    a({ origin: { kind: 'attach', address: 'unix:/run/a.sock', tls: undefined, instance } });
+  await reconciler.announce([announced('first')]);
+  await active();
+  const first = slot()?.active;
+  expect(await reconciler.announce([announced('second')])).toMatchObject({ swapped: ['a'], refused: [] });
+  const second = slot()?.active;
+  expect(second).not.toBe(first);
+  // It came back by itself before it was announced.
+  const known = announced(second?.instanceId ?? '');
+  expect(await reconciler.announce([known])).toMatchObject({ swapped: [], refused: [] });
+  expect(slot()?.active).toBe(second);
+  expect(slot()?.source).toEqual(known);
+});

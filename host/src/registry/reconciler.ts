@@ -171,6 +171,11 @@ export class Reconciler {
     const what = difference(was, source);
     if (what === 'none') return undefined;
     for (;;) {
+      // It was found again before it was announced, or its socket has another path now.
+      if (announces(source, slot.active?.instanceId)) {
+        slot.adopted(source);
+        return undefined;
+      }
       if (what === 'instance' && slot.active !== undefined) {
         await this.options.exchange(slot, source);
         return 'swapped';
@@ -221,4 +226,9 @@ export class Reconciler {
     this.options.events.add({ type: 'config', plugin, message });
     this.options.log.info({ plugin }, message);
   }
+}
+
+/** Whether a source announces just this instance. */
+function announces({ origin }: PluginSource, instanceId: string | undefined): boolean {
+  return origin.kind === 'attach' && origin.instance !== undefined && origin.instance === instanceId;
 }
