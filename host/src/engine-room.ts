@@ -1,4 +1,5 @@
 import { PluginAdmin } from './admin/plugin-admin.js';
+import { PluginSet } from './admin/plugin-set.js';
 import type { Config } from './config/schema.js';
 import { configuredSources } from './registry/configured-sources.js';
 import { Discovery } from './registry/discovery.js';
@@ -25,6 +26,7 @@ export interface EngineRoom {
   /** Tools that plugins bring. */
   readonly tools: PluginTools;
   readonly admin: PluginAdmin;
+  readonly plugins: PluginSet;
   readonly events: EventLog;
   /** What loads at the moment. */
   readonly loads: LoadBoard;
@@ -120,6 +122,7 @@ export async function createEngineRoom(
     ledger,
     tools,
     admin,
+    plugins: new PluginSet(admin, discovery, environment),
     events,
     loads,
     discovery,

@@ -3,6 +3,7 @@ import type { ConfigOrigin } from './config/config-source.js';
 import type { Config } from './config/schema.js';
 import { adminRoutes } from './doors/admin-routes.js';
 import { configRoutes } from './doors/config-routes.js';
+import { pluginSetRoutes } from './doors/plugin-set-routes.js';
 import { metricsRoutes } from './doors/metrics-routes.js';
 import { dashboardRoutes } from './doors/dashboard/dashboard-routes.js';
 import { restModel } from './doors/rest/rest-model.js';
@@ -111,6 +112,7 @@ export async function createHost(config: Config, deps: HostDeps): Promise<Host> 
         toolTimeoutMs: config.server.requestTimeoutMs,
         gate: ({ request }) => gates.mayAdminister(request),
       }),
+      ...pluginSetRoutes(room.plugins, ({ request }) => gates.mayAdminister(request)),
       ...(reloader === undefined
         ? []
         : configRoutes({

@@ -74,6 +74,41 @@ describe('plugins', () => {
     expect((await run(['plugins'])).stdout).toContain('active');
   }, 60_000);
 
+  it('are added by address or command until the host ends, and taken out again', async () => {
+    const added = await run(['plugins', 'add', 'b', `${process.execPath} '${plugin}'`]);
+    expect(added).toEqual({ code: 0, stdout: 'b is active, version 1.0.0\n', stderr: '' });
+    await host.hasModel('b/oracle');
+    const twice = await run(['plugins', 'add', 'b', 'localhost:1']);
+    expect(twice).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('a plugin b already') as unknown,
+    });
+    const { instances } = JSON.parse((await run(['plugins', 'show', 'b', '--json'])).stdout) as {
+      instances: { address: string }[];
+    };
+    const other = await run(['plugins', 'add', 'c', instances[0]?.address ?? '', '--json']);
+    expect(JSON.parse(other.stdout)).toMatchObject({ name: 'c', state: 'active', origin: 'attach' });
+    expect((await run(['plugins', 'remove', 'c'])).stdout).toBe('c was taken out\n');
+    await host.hasModel('b/oracle');
+    expect((await run(['plugins', 'remove', 'b'])).code).toBe(0);
+    expect((await run(['plugins'])).stdout).not.toMatch(/^[bc] /m);
+
+    const wrong = await run(['plugins', 'add', 'b', `${process.execPath} -e process.exit(3)`]);
+    expect(wrong.code).toBe(1);
+    expect(wrong.stderr).toMatch(/^error: b was added and is backoff: .*exited with status 3.*\n/);
+    expect((await run(['plugins', 'remove', 'b'])).code).toBe(0);
+    const configured = await run(['plugins', 'remove', 'a']);
+    expect(configured).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('configuration') as unknown,
+    });
+    expect((await run(['plugins', 'remove', 'none'])).code).toBe(1);
+    expect((await run(['plugins', 'add', 'X', 'localhost:1'])).stderr).toContain('lower case');
+    expect((await run(['plugins', 'add', 'b', 'localhost:1', '--settings', '5'])).code).toBe(2);
+    const refused = await run(['plugins', 'add', 'b', 'localhost:1'], { OUTRIGGER_ADMIN_KEY: 'another' });
+    expect(refused.code).toBe(1);
+  }, 60_000);
+
   it('drain, come back and ask for the right key', async () => {
     expect((await run(['plugins', 'drain', 'a'])).stdout).toBe('a is stopped (drained by an operator)\n');
     expect((await run(['plugins'])).stdout).toContain('stopped');

@@ -51,7 +51,9 @@ async function leaveSockets(directory: string, count: number, prefix = 'aa'): Pr
     let open = Number(count);
     for (let i = open; i > 0; i--) require('node:net').createServer()
       .listen(directory + '/' + prefix + i + '.sock', () => --open || process.kill(process.pid, 'SIGKILL'));`;
-  const child = spawn(process.execPath, ['-e', script, directory, prefix, String(count)], { stdio: 'ignore' });
+  const child = spawn(process.execPath, ['-e', script, directory, prefix, String(count)], {
+    stdio: 'ignore',
+  });
   await new Promise((resolve) => child.once('exit', resolve));
 }
 

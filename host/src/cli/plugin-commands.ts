@@ -19,6 +19,7 @@ export function describePlugins(program: Command, action: Action): Command {
     .description('look at the plugins of a running host, exchange them, call their tools');
   const look = () => import('./commands/plugins.js');
   const act = () => import('./commands/plugin-actions.js');
+  const set = () => import('./commands/plugin-set.js');
   const tools = () => import('./commands/tools.js');
   plugins
     .command('list', { isDefault: true })
@@ -28,6 +29,19 @@ export function describePlugins(program: Command, action: Action): Command {
     .command('show <name>')
     .description('show all there is to know about one plugin')
     .action(action(async (session, _options, name: string) => (await look()).showPlugin(session, name)));
+  plugins
+    .command('add <name> <target>')
+    .description('add a plugin until the host ends: an address where it listens, or a command line to start')
+    .option('--settings <json>', 'settings of the plugin itself', settings)
+    .action(
+      action(async (session, { settings: own }, name: string, target: string) =>
+        (await set()).addPlugin(session, name, target, own as object | undefined),
+      ),
+    );
+  plugins
+    .command('remove <name>')
+    .description('take out a plugin that was added; its running requests end first')
+    .action(action(async (session, _options, name: string) => (await set()).removePlugin(session, name)));
   plugins
     .command('swap <name>')
     .description('exchange the instance of a plugin while requests run')
@@ -86,6 +100,16 @@ export function describePlugins(program: Command, action: Action): Command {
 export function integer(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
   return Number(text);
+}
+
+function settings(text: string): object {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  } catch {
+    // Said below.
+  }
+  throw new InvalidArgumentError('It must be a JSON object.');
 }
 
 function share(text: string): number {

@@ -58,7 +58,7 @@ const limits = z
 /** Name of a plugin: lower case letters, digits and hyphens, 1 to 64 characters. */
 export const pluginName = z
   .string()
-  .regex(/^[a-z0-9-]{1,64}$/, 'a plugin name has 1 to 64 lower case letters, digits or hyphens');
+  .regex(/^[a-z0-9-]{1,64}$/, 'must be 1 to 64 lower case letters, digits or hyphens');
 
 /** One plugin: a command to start or an address to attach to, and how to look after it. */
 export const pluginSchema = z
@@ -67,7 +67,7 @@ export const pluginSchema = z
     address: z
       .string()
       .max(1024)
-      .regex(pluginAddress, `is no address of a plugin: ${addressForms}`)
+      .regex(pluginAddress, `must be the address of a plugin: ${addressForms}`)
       .optional()
       .describe(
         'Where a plugin that runs already listens: `unix:/run/name.sock`, `dns:///name:port`, `ipv4:a.b.c.d:port`, or a bare `host:port`.',

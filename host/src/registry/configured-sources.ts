@@ -12,10 +12,11 @@ export function configuredSources(
 ): PluginSource[] {
   return Object.entries(config.plugins)
     .filter(([, plugin]) => plugin.enabled)
-    .map(([name, plugin]) => sourceOf(name, plugin, environment));
+    .map(([name, plugin]) => configuredSource(name, plugin, environment));
 }
 
-function sourceOf(
+/** One plugin as its entry says. */
+export function configuredSource(
   name: string,
   plugin: PluginConfig,
   environment: Readonly<Record<string, string | undefined>>,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { emptySchema, swapSchema, toolArgumentsSchema } from '../rest/admin-schema.js';
+import { additionSchema, emptySchema, swapSchema, toolArgumentsSchema } from '../rest/admin-schema.js';
 import { loadSchema, pullSchema, unloadSchema } from '../rest/model-routes.js';
 import { restChatSchema } from '../rest/rest-request.js';
 import { chatSchema, completionSchema, embeddingSchema } from '../shared/requests.js';
@@ -13,6 +13,7 @@ export const bodies = {
   LoadRequest: loadSchema,
   UnloadRequest: unloadSchema,
   PullRequest: pullSchema,
+  PluginAddition: additionSchema,
   SwapRequest: swapSchema,
   Empty: emptySchema,
   ToolArguments: toolArgumentsSchema,

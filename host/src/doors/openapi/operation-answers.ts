@@ -127,6 +127,7 @@ export const operationAnswers = {
   }),
   Plugin: plugin,
   PluginList: z.strictObject({ plugins: z.array(plugin) }),
+  PluginRemoved: z.strictObject({ plugin: text, removed: z.literal(true) }),
   SwapReport: z.strictObject({
     plugin: text,
     from: text,

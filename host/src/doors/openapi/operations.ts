@@ -107,6 +107,19 @@ export const operations = {
   },
   'GET /mcp/v1/plugins': { summary: 'List plugins.', tag: 'Plugins', answer: 'PluginList' },
   'GET /mcp/v1/plugins/{name}': { summary: 'Show one plugin.', tag: 'Plugins', answer: 'Plugin' },
+  'POST /mcp/v1/plugins': {
+    summary: 'Add a plugin until the host ends; it starts in the background.',
+    tag: 'Plugins',
+    body: 'PluginAddition',
+    answer: 'Plugin',
+    who: 'administrators',
+  },
+  'DELETE /mcp/v1/plugins/{name}': {
+    summary: 'Take out a plugin that was added; its running requests end first.',
+    tag: 'Plugins',
+    answer: 'PluginRemoved',
+    who: 'administrators',
+  },
   'POST /mcp/v1/plugins/{name}/swap': {
     summary: 'Exchange the instance of a plugin while requests run.',
     tag: 'Plugins',

@@ -1,7 +1,24 @@
 import { z } from 'zod';
+import { pluginName, pluginSchema } from '../../config/plugin-schema.js';
 import { addressForms, pluginAddress } from '../../config/plugin-address.js';
 
 const milliseconds = z.int().min(0).max(86_400_000);
+
+/** Body of a request to add a plugin: the essence of an entry of the configuration. */
+export const additionSchema = z
+  .strictObject({
+    name: pluginName.describe('Name under which the host keeps it and models are addressed.'),
+    ...z.strictObject(pluginSchema.shape).pick({ command: true, address: true, env: true }).shape,
+    config: z
+      .record(z.string(), z.unknown())
+      .default({})
+      .describe('Settings of the plugin itself. The host hands them over unread; the plugin validates them.'),
+  })
+  .refine(({ command, address }) => (command === undefined) !== (address === undefined), {
+    error: 'give a command or an address, and not both',
+    path: ['address'],
+    when: ({ value }) => typeof value === 'object' && value !== null,
+  });
 
 /** Body of a swap. */
 export const swapSchema = z.strictObject({
@@ -14,7 +31,7 @@ export const swapSchema = z.strictObject({
   address: z
     .string()
     .max(1024)
-    .regex(pluginAddress, `is no address of a plugin: ${addressForms}`)
+    .regex(pluginAddress, `must be the address of a plugin: ${addressForms}`)
     .optional()
     .describe('Address of an instance that runs already.'),
   canary_share: z
