@@ -56,11 +56,11 @@ export class CarriedCaller implements Caller {
   }
 
   onCancelled(listener: () => void): void {
-    this.#onCancelled = listener;
+    if (!this.#ended) this.#onCancelled = listener;
   }
 
   onDrain(listener: (() => void) | undefined): void {
-    this.#drained = listener;
+    if (!this.#ended) this.#drained = listener;
   }
 
   write(message: Buffer): boolean {
@@ -155,6 +155,8 @@ export class CarriedCaller implements Caller {
     if (this.#ended) return;
     this.#ended = true;
     clearTimeout(this.#timer);
+    // The carrier's table may hold on to this caller for a while, but not to its handler's things.
+    this.#onCancelled = this.#drained = undefined;
     this.carrier.send({ call: this.call, more: false, end });
     this.carrier.ended(this.call);
   }

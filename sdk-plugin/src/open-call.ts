@@ -17,6 +17,7 @@ export class OpenCall {
   readonly #work: Work;
   readonly #controller = new AbortController();
   readonly #onAbort: ((reason: Error) => void)[] = [];
+  readonly #place: number;
   #closed = false;
   #unwinding: NodeJS.Timeout | undefined;
 
@@ -30,7 +31,7 @@ export class OpenCall {
       deadline: Number.isFinite(deadline) ? deadline : undefined,
       log: requestId === '' ? log : log.child({ requestId }),
     };
-    work.enter(this);
+    this.#place = work.enter(this);
     // This may come after the end too; by then the call is closed and there is nothing to say.
     const cancelled = (): void => {
       if (!this.#closed) this.abort(departure(deadline));
@@ -72,7 +73,7 @@ export class OpenCall {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#unwinding);
-    this.#work.leave(this);
+    this.#work.leave(this, this.#place);
   }
 }
 

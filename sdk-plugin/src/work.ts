@@ -1,8 +1,9 @@
 import type { OpenCall } from './open-call.js';
+import { Roster } from './roster.js';
 
 /** What a plugin is working on, and whether it takes on more. */
 export class Work {
-  readonly #open = new Set<OpenCall>();
+  readonly #open = new Roster<OpenCall>();
   readonly #watchers = new Set<() => void>();
   #inFlight = 0;
   #draining = false;
@@ -24,16 +25,18 @@ export class Work {
     this.#changed();
   }
 
-  enter(call: OpenCall): void {
-    this.#open.add(call);
+  /** A call begins; its place is the way to leave again. */
+  enter(call: OpenCall): number {
     if (call.counted) {
       this.#inFlight += 1;
       this.#changed();
     }
+    return this.#open.add(call);
   }
 
-  leave(call: OpenCall): void {
-    if (!this.#open.delete(call)) return;
+  /** A call has ended; to be said once. */
+  leave(call: OpenCall, place: number): void {
+    this.#open.remove(place);
     if (call.counted) {
       this.#inFlight -= 1;
       this.#changed();
@@ -42,7 +45,7 @@ export class Work {
 
   /** Ends every open call with this error. */
   cut(reason: Error): void {
-    for (const call of [...this.#open]) call.abort(reason);
+    for (const call of this.#open.members()) call.abort(reason);
   }
 
   /** Calls `watcher` after every change, until the returned function is called. */

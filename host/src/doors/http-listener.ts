@@ -275,8 +275,7 @@ class HttpListener implements HttpDoor, ExchangeHost {
 
   leave(exchange: Exchange): void {
     this.active.delete(exchange);
-    this.seats.leave(exchange);
-    this.mcpSeats.leave(exchange);
+    exchange.seats?.leave(exchange);
     const { caller } = exchange;
     exchange.caller = undefined;
     if (caller !== undefined) this.callers.leave(caller);

@@ -27,6 +27,10 @@ export interface CallCarrier {
 
 /** A call that shares its stream with others. Its messages wait here for their reader, and only so many. */
 export class CarriedCall implements TransportCall {
+  /** Its number on the stream. */
+  id = 0;
+  /** Where it stands among the calls whose end has not been heard. */
+  place = 0;
   private readonly ready: Buffer[] = [];
   private pieces: Buffer[] = [];
   private pieceBytes = 0;
@@ -41,7 +45,6 @@ export class CarriedCall implements TransportCall {
 
   constructor(
     private readonly carrier: CallCarrier,
-    readonly id: number,
     private readonly sink: CallSink,
   ) {}
 

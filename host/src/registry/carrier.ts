@@ -1,4 +1,5 @@
 import { MultiplexDefinition, grpcCode, methodsOf, type CallAnswer, type CallStep } from '@outrigger/proto';
+import { Roster } from '../roster.js';
 import { CarriedCall, type CallCarrier } from './carried-call.js';
 import {
   lostCall,
@@ -23,12 +24,10 @@ const mostCalls = 8192;
 export class Carrier implements CallCarrier, CallSink {
   /** False when it has ended: calls go another way. */
   open = true;
-  /** By number, until the plugin has ended them. */
-  private readonly calls = new Map<number, CarriedCall>();
+  /** Until the plugin has ended them; a call's number is its place, counted from one. */
+  private readonly calls = new Roster<CarriedCall>();
   /** Those whose end has not been heard here. */
-  private readonly live = new Set<CarriedCall>();
-  private readonly free: number[] = [];
-  private highest = 0;
+  private readonly live = new Roster<CarriedCall>();
   private steps: CallStep[] = [];
   private scheduled = false;
   private sending = false;
@@ -46,7 +45,7 @@ export class Carrier implements CallCarrier, CallSink {
 
   /** Ends every call; false when there was none. */
   cut(status: CallStatus): boolean {
-    const calls = [...this.live];
+    const calls = this.live.members();
     for (const call of calls) call.giveUp(status);
     return calls.length > 0;
   }
@@ -54,15 +53,14 @@ export class Carrier implements CallCarrier, CallSink {
   /** A new call; undefined when no more can be taken. */
   call(sink: CallSink): CarriedCall | undefined {
     if (!this.open || this.calls.size >= mostCalls) return undefined;
-    const id = this.free.pop() ?? (this.highest += 1);
-    const call = new CarriedCall(this, id, sink);
-    this.calls.set(id, call);
-    this.live.add(call);
+    const call = new CarriedCall(this, sink);
+    call.id = this.calls.add(call) + 1;
+    call.place = this.live.add(call);
     return call;
   }
 
   over(call: CarriedCall): void {
-    this.live.delete(call);
+    this.live.remove(call.place);
   }
 
   step(step: CallStep): void {
@@ -87,12 +85,12 @@ export class Carrier implements CallCarrier, CallSink {
       return;
     }
     for (const answer of answers) {
-      const call = this.calls.get(answer.call);
+      const call = this.calls.get(answer.call - 1);
       if (call === undefined) continue;
       call.take(answer);
       // A number is free when the plugin has ended the call, not when the host has given
       // it up, and when nothing more can be said under it.
-      if (answer.end !== undefined && this.calls.delete(answer.call)) this.free.push(answer.call);
+      if (answer.end !== undefined) this.calls.remove(answer.call - 1);
     }
     if (this.open) this.stream.read();
   }
@@ -106,9 +104,7 @@ export class Carrier implements CallCarrier, CallSink {
     this.open = false;
     const unsent = new Set(this.steps.filter(({ step }) => step?.$case === 'begin').map(({ call }) => call));
     this.steps = [];
-    const calls = [...this.calls.values()];
-    this.calls.clear();
-    for (const call of calls) call.lose(unsent.has(call.id) ? unsentCall : status);
+    for (const call of this.calls.members()) call.lose(unsent.has(call.id) ? unsentCall : status);
     this.onEnd(status);
   }
 

@@ -6,6 +6,7 @@ import type { PluginRegistry } from '../registry/plugin-registry.js';
 import type { RequestContext } from '../request-context.js';
 import type { LoadBoard } from '../telemetry/load-board.js';
 import type { UsageLedger } from '../telemetry/usage-ledger.js';
+import { Roster } from '../roster.js';
 import { Accounts } from './accounts.js';
 import { ActiveGeneration, type GenerationLimits } from './generation.js';
 import type {
@@ -44,7 +45,7 @@ const slowStartMs = 1000;
 /** From a model's name to an instance that works on the request. */
 export class Router extends ModelOperations implements Inference {
   private readonly accounts: Accounts;
-  private readonly generations = new Set<ActiveGeneration>();
+  private readonly generations = new Roster<ActiveGeneration>();
 
   constructor(private readonly parts: RouterOptions) {
     super({
@@ -92,7 +93,7 @@ export class Router extends ModelOperations implements Inference {
         }
       },
       ended: (end, served, instance) => {
-        this.generations.delete(generation);
+        this.generations.remove(place);
         this.accounts.generation(operationOf(call), end, served, instance, context);
       },
       progress: ({ stage, fraction }, served) => {
@@ -102,7 +103,7 @@ export class Router extends ModelOperations implements Inference {
         loads.end(watcher, served.model, ...loadEnd(error));
       },
     });
-    this.generations.add(generation);
+    const place = this.generations.add(generation);
     generation.start();
     return generation;
   }
@@ -111,7 +112,7 @@ export class Router extends ModelOperations implements Inference {
   waiting(plugin: string): number {
     const before = this.parts.now() - slowStartMs;
     let count = this.parts.registry.get(plugin)?.queued ?? 0;
-    for (const one of this.generations) {
+    for (const one of this.generations.members()) {
       if (one.served.plugin === plugin && !one.begun && one.startedAt < before) count += 1;
     }
     return count;

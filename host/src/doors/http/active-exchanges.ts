@@ -1,8 +1,9 @@
+import { Roster } from '../../roster.js';
 import type { Exchange } from './exchange.js';
 
 /** The requests that are being worked on. */
 export class ActiveExchanges {
-  private readonly all = new Set<Exchange>();
+  private readonly all = new Roster<Exchange>();
   private readonly waiting = new Set<() => void>();
 
   get size(): number {
@@ -10,17 +11,19 @@ export class ActiveExchanges {
   }
 
   add(exchange: Exchange): void {
-    this.all.add(exchange);
+    exchange.place = this.all.add(exchange);
   }
 
   delete(exchange: Exchange): void {
-    this.all.delete(exchange);
+    if (exchange.place < 0) return;
+    this.all.remove(exchange.place);
+    exchange.place = -1;
     if (this.all.size > 0) return;
     for (const wake of this.waiting) wake();
   }
 
   [Symbol.iterator](): Iterator<Exchange> {
-    return this.all.values();
+    return this.all.members().values();
   }
 
   /** Waits until nothing is left, at most `ms` milliseconds; true when nothing is. */

@@ -14,6 +14,7 @@ import type { HttpDoorConfig } from './http-door-config.js';
 import type { OriginPolicy } from './origin-policy.js';
 import type { PipelinedExchanges } from './pipelined-exchanges.js';
 import { requestIdOf } from './request-id.js';
+import type { Seats } from './seats.js';
 import type { StalledStreams } from './stalled-streams.js';
 
 /** What all exchanges of a listener share. */
@@ -54,6 +55,10 @@ export class Exchange implements RequestContext {
   expectsContinue = false;
   /** In whose name it was let in; undefined when nobody counts it. */
   caller: string | undefined;
+  /** Where it stands among the requests that are being worked on; -1 when it is none of them. */
+  place = -1;
+  /** Where it has a seat. */
+  seats: Seats | undefined;
   private controller: AbortController | undefined;
 
   constructor(

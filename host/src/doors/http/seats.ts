@@ -2,19 +2,22 @@ import type { Exchange } from './exchange.js';
 
 /** Places of requests that are served at the same time. */
 export class Seats {
-  private readonly taken = new Set<Exchange>();
+  private taken = 0;
 
   constructor(readonly max: number) {}
 
   get full(): boolean {
-    return this.taken.size >= this.max;
+    return this.taken >= this.max;
   }
 
   take(exchange: Exchange): void {
-    this.taken.add(exchange);
+    exchange.seats = this;
+    this.taken += 1;
   }
 
   leave(exchange: Exchange): void {
-    this.taken.delete(exchange);
+    if (exchange.seats !== this) return;
+    exchange.seats = undefined;
+    this.taken -= 1;
   }
 }
