@@ -78,17 +78,21 @@ export class Calls {
         caller.fail(statusOf(error, open));
       };
       const work = async (): Promise<void> => {
-        const request = decode(method, bytes);
-        open = this.#open(caller, rules, request);
-        open.onAbort(fail);
-        await answer(caller, open, request, () => answered);
-        if (answered || open.aborted) return;
-        answered = true;
-        caller.end();
+        try {
+          const request = decode(method, bytes);
+          open = this.#open(caller, rules, request);
+          open.onAbort(fail);
+          await answer(caller, open, request, () => answered);
+          if (answered || open.aborted) return;
+          answered = true;
+          caller.end();
+        } catch (error) {
+          fail(error);
+        } finally {
+          open?.close();
+        }
       };
-      void work()
-        .catch(fail)
-        .finally(() => open?.close());
+      void work();
     };
     return { streams, handle };
   }

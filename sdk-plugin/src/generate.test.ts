@@ -229,6 +229,29 @@ describe('a caller that leaves', () => {
     expect(observed.reason).toBe('AbortError');
   });
 
+  it('is heard by callbacks, and by whoever asks late', async () => {
+    const arrived = gate();
+    let heard: { early: Error; late: Error | undefined; signal: AbortSignal } | undefined;
+    const running = await start(async function* (_request, context) {
+      arrived.open();
+      const early = await new Promise<Error>((resolve) => context.onAbort(resolve));
+      let late: Error | undefined;
+      context.onAbort((reason) => (late = reason));
+      heard = { early, late, signal: context.signal };
+      yield finish('stop');
+    });
+    const controller = new AbortController();
+    const answer = collect(running.client.generate({ user: 'hi' }, { signal: controller.signal }));
+    await arrived.opened;
+    controller.abort();
+    await expect(answer).rejects.toMatchObject({ code: 'CANCELLED' });
+    await until(() => heard !== undefined);
+    expect(heard?.early.name).toBe('AbortError');
+    expect(heard?.late).toBe(heard?.early);
+    expect(heard?.signal.aborted).toBe(true);
+    expect(heard?.signal.reason).toBe(heard?.early);
+  });
+
   it('stops a generator that never waits', async () => {
     let yielded = 0;
     let cleaned = false;

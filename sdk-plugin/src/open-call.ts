@@ -9,15 +9,54 @@ type Surface = Pick<Caller, 'cancelled' | 'deadline' | 'onCancelled'>;
 /** How long work may go on after it was told to stop before it is given up, in milliseconds. */
 const unwindingBound = 5_000;
 
+/** What a handler sees of its call. Most need neither signal nor log: both are made when they are asked for. */
+class OpenContext implements CallContext {
+  readonly #call: OpenCall;
+  readonly #hostLog: Log;
+  readonly requestId: string;
+  readonly deadline: number | undefined;
+  #log: Log | undefined;
+  #controller: AbortController | undefined;
+
+  constructor(call: OpenCall, log: Log, requestId: string, deadline: number) {
+    this.#call = call;
+    this.#hostLog = log;
+    this.requestId = requestId;
+    this.deadline = Number.isFinite(deadline) ? deadline : undefined;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#call.aborted) this.#controller.abort(this.#call.reason);
+    }
+    return this.#controller.signal;
+  }
+
+  get log(): Log {
+    const { requestId } = this;
+    return (this.#log ??= requestId === '' ? this.#hostLog : this.#hostLog.child({ requestId }));
+  }
+
+  onAbort(listener: (reason: Error) => void): void {
+    this.#call.onAbort(listener);
+  }
+
+  /** Aborts the signal, if anybody has it. */
+  abort(reason: Error): void {
+    this.#controller?.abort(reason);
+  }
+}
+
 /** One call from its arrival until its work has really ended. */
 export class OpenCall {
-  readonly context: CallContext;
   /** It counts as work that a drain waits for. */
   readonly counted: boolean;
+  readonly #context: OpenContext;
   readonly #work: Work;
-  readonly #controller = new AbortController();
   readonly #onAbort: ((reason: Error) => void)[] = [];
   readonly #place: number;
+  #reason: Error | undefined;
   #closed = false;
   #unwinding: NodeJS.Timeout | undefined;
 
@@ -25,12 +64,7 @@ export class OpenCall {
     const { deadline } = caller;
     this.#work = work;
     this.counted = counted;
-    this.context = {
-      signal: this.#controller.signal,
-      requestId,
-      deadline: Number.isFinite(deadline) ? deadline : undefined,
-      log: requestId === '' ? log : log.child({ requestId }),
-    };
+    this.#context = new OpenContext(this, log, requestId, deadline);
     this.#place = work.enter(this);
     // This may come after the end too; by then the call is closed and there is nothing to say.
     const cancelled = (): void => {
@@ -40,18 +74,22 @@ export class OpenCall {
     if (caller.cancelled) queueMicrotask(cancelled);
   }
 
-  get aborted(): boolean {
-    return this.#controller.signal.aborted;
+  get context(): CallContext {
+    return this.#context;
   }
 
-  /** Why the call was aborted. */
-  get reason(): Error {
-    return this.#controller.signal.reason as Error;
+  get aborted(): boolean {
+    return this.#reason !== undefined;
+  }
+
+  /** Why the call was aborted; undefined while it was not. */
+  get reason(): Error | undefined {
+    return this.#reason;
   }
 
   /** Runs `action` when the call is aborted, before the handler hears of it. */
   onAbort(action: (reason: Error) => void): void {
-    if (this.aborted) action(this.reason);
+    if (this.#reason !== undefined) action(this.#reason);
     else this.#onAbort.push(action);
   }
 
@@ -63,9 +101,12 @@ export class OpenCall {
       this.close();
     }, unwindingBound);
     this.#unwinding.unref();
-    const actions = this.#onAbort.splice(0);
-    for (const action of actions) action(reason);
-    this.#controller.abort(reason);
+    // The list is empty afterwards, also of what an action adds.
+    for (let action = this.#onAbort.shift(); action !== undefined; action = this.#onAbort.shift()) {
+      action(reason);
+    }
+    this.#reason = reason;
+    this.#context.abort(reason);
   }
 
   /** The work has ended. */

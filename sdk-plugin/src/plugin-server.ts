@@ -26,6 +26,7 @@ import { ownService } from './own-services.js';
 import { PluginError } from './plugin-error.js';
 import { addReflection } from './reflection.js';
 import { SharedLoads } from './shared-load.js';
+import { signalContext } from './signal-context.js';
 import { SocketFile } from './socket-file.js';
 import { telemetryService } from './telemetry.js';
 
@@ -190,7 +191,11 @@ export class PluginServer {
     const closed = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
     const controller = new AbortController();
     try {
-      const context = { signal: controller.signal, requestId: '', deadline: Date.now() + graceMs, log };
+      const context = signalContext(controller.signal, {
+        requestId: '',
+        deadline: Date.now() + graceMs,
+        log,
+      });
       const stopped = definition.stop?.(context) ?? Promise.resolve();
       if (!(await bounded(stopped, graceMs))) log.error('stop() took longer than its grace', { graceMs });
     } catch (error) {

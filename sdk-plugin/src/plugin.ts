@@ -20,6 +20,11 @@ import type { Log } from './log.js';
 export interface CallContext {
   /** Aborted when the caller leaves, the deadline passes or the plugin stops. Pass it on to whatever waits. */
   readonly signal: AbortSignal;
+  /**
+   * Calls `listener` with the reason when `signal` aborts, at once when it has; it must not throw. Costs
+   * less than the signal, which is made for those who ask for it.
+   */
+  onAbort(listener: (reason: Error) => void): void;
   /** The host's id of the request; empty for calls that have none. */
   readonly requestId: string;
   /** When the caller stops waiting, in milliseconds since the epoch; undefined without a deadline. */

@@ -32,12 +32,11 @@ function outside(field: string, value: number, lowest: number, highest: number):
   return { field, description: `must be ${range}, is ${value}` };
 }
 
+const numberFields = Object.entries(ranges) as [NumberField, (typeof ranges)[NumberField]][];
+
 function samplingViolations(sampling: Sampling): Violation[] {
   const found: (Violation | undefined)[] = [];
-  for (const [key, [name, lowest, highest]] of Object.entries(ranges) as [
-    NumberField,
-    [string, number, number],
-  ][]) {
+  for (const [key, [name, lowest, highest]] of numberFields) {
     const value = sampling[key];
     if (value !== undefined) found.push(outside(`sampling.${name}`, value, lowest, highest));
   }

@@ -3,6 +3,7 @@ import { ModelState_Phase } from '@outrigger/proto';
 import type { PluginInstance } from './instance.js';
 import type { CallContext } from './plugin.js';
 import { PluginError } from './plugin-error.js';
+import { signalContext } from './signal-context.js';
 
 /** One load that any number of callers watch. It goes on when they leave. */
 class Load {
@@ -88,12 +89,8 @@ export class SharedLoads {
       const { definition, log } = this.#instance;
       load = new Load((signal) => {
         if (!definition.loadModel) throw new Error('no loadModel');
-        return definition.loadModel(request, {
-          signal,
-          deadline: undefined,
-          requestId: context.requestId,
-          log,
-        });
+        const { requestId } = context;
+        return definition.loadModel(request, signalContext(signal, { deadline: undefined, requestId, log }));
       });
       const begun = load;
       this.#loads.set(request.model, begun);

@@ -163,23 +163,23 @@ function outOfTime(error: unknown, { client, config }: Backend): unknown {
 async function* generate(
   { client, catalog, config, loadedWith }: Backend,
   request: GenerateRequest,
-  { signal }: CallContext,
+  context: CallContext,
 ): AsyncGenerator<GenerateEvent[]> {
   const effort = request.reasoning?.effort ?? Reasoning_Effort.EFFORT_UNSPECIFIED;
   const asksForThought = effort > Reasoning_Effort.EFFORT_NONE && request.extensions['think'] === undefined;
-  const ability = asksForThought ? await catalog.thinking(request.model, signal) : undefined;
+  const ability = asksForThought ? await catalog.thinking(request.model, context.signal) : undefined;
   const upstream = upstreamRequest(request, config, loadedWith.get(fullName(request.model)), ability);
   const { path, body, maxOutputTokens, contextLength, unsupported } = upstream;
   const answer = new Answer({ maxOutputTokens, contextLength, warnings: unsupported.events });
 
   if (request.unary) {
     const events: GenerateEvent[] = [];
-    answer.add(await client.text({ path, body, signal }), events);
+    answer.add(await client.text({ path, body, signal: context }), events);
     if (!answer.done) throw cutShort();
     yield events;
     return;
   }
-  const lines = client.lines({ path, body, signal });
+  const lines = client.lines({ path, body, signal: context });
   try {
     for (let some = await lines.next(); some !== undefined; some = await lines.next()) {
       const events: GenerateEvent[] = [];

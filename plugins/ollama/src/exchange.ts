@@ -1,3 +1,4 @@
+import type { CallContext } from '@outrigger/sdk-plugin';
 import type { Dispatcher } from 'undici';
 import { connectionError, upstreamError } from './ollama-errors.js';
 
@@ -8,13 +9,16 @@ const errorBodyBytes = 64 * 1024;
 /** How long the end of an answer may stay away after its last line, before the connection is given up. */
 const tailMs = 1_000;
 
+/** Who may give a request up: a signal, or the call that it is made for. */
+export type Canceller = AbortSignal | Pick<CallContext, 'onAbort'>;
+
 /**
  * One request and its answer, straight on undici's dispatcher: no stream object
  * and no promise per read stand between the socket and the reader.
  */
 export class Exchange implements Dispatcher.DispatchHandler {
   readonly #baseUrl: string;
-  readonly #signal: AbortSignal;
+  readonly #signal: AbortSignal | undefined;
   readonly #onClose: () => void;
   #controller: Dispatcher.DispatchController | undefined;
   #status = 0;
@@ -27,18 +31,21 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #wake: (() => void) | undefined;
   #closed = false;
 
-  constructor(baseUrl: string, signal: AbortSignal, onClose: () => void) {
+  constructor(baseUrl: string, canceller: Canceller, onClose: () => void) {
     this.#baseUrl = baseUrl;
-    this.#signal = signal;
     this.#onClose = onClose;
-    if (signal.aborted) this.#onAbort();
-    else signal.addEventListener('abort', this.#onAbort, { once: true });
+    if ('onAbort' in canceller) canceller.onAbort(this.#giveUp);
+    else {
+      this.#signal = canceller;
+      if (canceller.aborted) this.#onAbort();
+      else canceller.addEventListener('abort', this.#onAbort, { once: true });
+    }
   }
 
   /**
    * The bytes that have come; waits for some. Undefined at the end of a good
    * answer. Rejects with a PluginError for a bad status and for connections
-   * that break, and with the signal's reason when that aborts.
+   * that break, and with the canceller's reason when it gives the request up.
    */
   async read(): Promise<Buffer[] | undefined> {
     for (;;) {
@@ -58,7 +65,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   release(): void {
     if (this.#ended || this.#error !== undefined) return;
     this.#discard = true;
-    this.#signal.removeEventListener('abort', this.#onAbort);
+    this.#signal?.removeEventListener('abort', this.#onAbort);
     if (this.#controller?.paused === true) this.#controller.resume();
     const timer = setTimeout(() => this.cancel(), tailMs);
     timer.unref();
@@ -105,8 +112,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#notify();
   }
 
-  readonly #onAbort = (): void => {
-    this.#fail(this.#signal.reason as Error);
+  readonly #onAbort = (): void => this.#giveUp(this.#signal?.reason as Error);
+
+  readonly #giveUp = (reason: Error): void => {
+    // Whoever has released it has all that was wanted.
+    if (!this.#discard) this.#fail(reason);
   };
 
   #fail(error: Error): void {
@@ -114,7 +124,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#error = error;
     // Before the request has a connection there is no controller; onRequestStart will abort it,
     // and until then it counts as waiting.
-    this.#signal.removeEventListener('abort', this.#onAbort);
+    this.#signal?.removeEventListener('abort', this.#onAbort);
     this.#controller?.abort(error);
     this.#notify();
   }
@@ -135,7 +145,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#signal.removeEventListener('abort', this.#onAbort);
+    this.#signal?.removeEventListener('abort', this.#onAbort);
     this.#onClose();
   }
 }

@@ -1,7 +1,7 @@
 import { PluginError } from '@outrigger/sdk-plugin';
 import { Pool } from 'undici';
 import type { OllamaConfig } from './config.js';
-import { Exchange } from './exchange.js';
+import { Exchange, type Canceller } from './exchange.js';
 import { LineSplitter, LineTooLong } from './ndjson.js';
 
 /** Largest answer that is not a stream, in bytes. */
@@ -14,7 +14,7 @@ export interface OllamaCall {
   readonly path: string;
   /** JSON text. */
   readonly body?: string;
-  readonly signal: AbortSignal;
+  readonly signal: Canceller;
   /** Longest wait for the first byte, in milliseconds; default `firstByteTimeoutMs`. */
   readonly firstByteTimeoutMs?: number;
   /** Longest silence in the answer, in milliseconds; default `idleTimeoutMs`. */

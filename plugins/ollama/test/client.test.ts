@@ -56,6 +56,33 @@ describe('OllamaClient', () => {
     expect(used.active).toBe(0);
   });
 
+  it('ends for a call that is aborted, and not after it was released', async () => {
+    const hang = gate();
+    const used = await start(
+      { connections: 1 },
+      {
+        'POST /hangs': async (exchange) => {
+          await hang.opened;
+          exchange.reply(200, {});
+        },
+        '*': (exchange) => exchange.reply(200, {}),
+      },
+    );
+    const listeners: ((reason: Error) => void)[] = [];
+    const call = { onAbort: (listener: (reason: Error) => void) => void listeners.push(listener) };
+    const hanging = used.text({ path: '/hangs', signal: call });
+    await runtime?.arrival('POST /hangs');
+    for (const abort of listeners.splice(0)) abort(new Error('the caller has left'));
+    await expect(hanging).rejects.toThrow('the caller has left');
+    hang.open();
+    const lines = used.lines({ path: '/released', signal: call });
+    expect(await lines.next()).toEqual(['{}']);
+    lines.release();
+    for (const abort of listeners.splice(0)) abort(new Error('the caller has left'));
+    expect(await lines.next()).toBeUndefined();
+    expect(used.active).toBe(0);
+  });
+
   it('keeps the path of its address', async () => {
     const used = await start({}, { '*': (exchange) => exchange.reply(200, {}) });
     const below = new OllamaClient(configSchema({}).parse({ baseUrl: `${used.baseUrl}/below/` }));
