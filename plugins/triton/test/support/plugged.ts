@@ -27,7 +27,10 @@ const silent: Log = {
 
 /** What a handler is given; the signal ends with the test's patience. */
 export function contextOf(signal: AbortSignal = AbortSignal.timeout(20_000)): CallContext {
-  return { signal, requestId: 'test', deadline: undefined, log: silent };
+  const onAbort: CallContext['onAbort'] = (listener) => {
+    signal.addEventListener('abort', () => listener(signal.reason as Error), { once: true });
+  };
+  return { signal, onAbort, requestId: 'test', deadline: undefined, log: silent };
 }
 
 /** All that came of a generation. */
