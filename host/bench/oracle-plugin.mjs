@@ -42,6 +42,8 @@ await servePlugin(
       greeting = config?.greeting ?? '';
       return Promise.resolve();
     },
+    // As of plugins that learn from their configuration what they stand in front of.
+    runtime: () => (greeting === '' ? '' : `oracle that says ${greeting}`),
     capabilities: env['ORACLE_MODE'] === 'exclusive' ? { swapMode: 'exclusive' } : {},
     stop: () => (env['ORACLE_DEAF'] === undefined ? Promise.resolve() : new Promise(() => undefined)),
     listModels: () => Promise.resolve([Model.create({ id: 'oracle', displayName: greeting })]),

@@ -124,6 +124,16 @@ describe('kill -9 of a plugin', () => {
     expect(room.events.since(0).some(({ message }) => message.includes(left))).toBe(true);
   }, 60_000);
 
+  it('leaves what it stands in front of known: a plugin may learn that from its configuration', async () => {
+    room = await openRoom({ plugins: { a: oracle({}, { config: { greeting: 'moo' } }) } });
+    for (const restarts of [0, 1]) {
+      await until(() => room?.admin.get('a').restarts === restarts, 'it is counted');
+      await active(room, 'a');
+      expect(room.admin.get('a').runtime).toBe('oracle that says moo');
+      process.kill(room.admin.get('a').instances[0]?.pid ?? 0, 'SIGKILL');
+    }
+  }, 60_000);
+
   it('again and again backs off, is reported, and requests fail fast with a time to come back', async () => {
     const loop = oracle({ ORACLE_EXIT_MS: '1' }, { restart: { minDelayMs: 20_000, maxDelayMs: 20_000 } });
     room = await openRoom({ plugins: { a: { ...loop, restart: { minDelayMs: 50, maxDelayMs: 30_000 } } } });

@@ -70,29 +70,51 @@ export async function negotiate(
     { configJson: JSON.stringify(options.config), generation: options.generation },
     { signal, timeoutMs: Math.max(timeoutMs, 10_000) },
   );
-  const [capabilities] = await Promise.all([
+  const [capabilities, runtime] = await Promise.all([
     instance.client.unary(contract.identity.getCapabilities, {}, bounds),
+    runtimeOf(instance, bounds),
     serving(instance, bounds),
   ]);
   instance.startup.reach('configured');
-  return { info, capabilities, services, tools };
+  return { info: { ...info, runtime: runtime ?? info.runtime }, capabilities, services, tools };
+}
+
+/** What it stands in front of: known once it is configured. Undefined when it does not say. */
+async function runtimeOf(
+  { client }: PluginInstance,
+  bounds: { readonly signal: AbortSignal; readonly timeoutMs: number },
+): Promise<string | undefined> {
+  try {
+    const request = { hostName: 'outrigger', hostVersion: '' };
+    return (await client.unary(contract.identity.getPluginInfo, request, bounds)).runtime;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Longest Configure in place, in milliseconds. */
 const configureMs = 15_000;
 
-/** Hands a running instance another configuration; it may be able to do other things afterwards. */
+/** Hands a running instance another configuration and takes what it says of itself anew; gives its warnings. */
 export async function reconfigure(
   instance: PluginInstance,
   config: Readonly<Record<string, unknown>>,
   generation: number,
   signal: AbortSignal,
-): Promise<{ capabilities: PluginManifest['capabilities']; warnings: readonly string[] }> {
+): Promise<readonly string[]> {
   const bounds = { signal, timeoutMs: configureMs };
   const request = { configJson: JSON.stringify(config), generation };
   const { warnings } = await instance.client.unary(contract.lifecycle.configure, request, bounds);
-  const capabilities = await instance.client.unary(contract.identity.getCapabilities, {}, bounds);
-  return { capabilities, warnings };
+  const [capabilities, runtime] = await Promise.all([
+    instance.client.unary(contract.identity.getCapabilities, {}, bounds),
+    runtimeOf(instance, bounds),
+  ]);
+  const { manifest } = instance;
+  if (manifest !== undefined) {
+    const info = { ...manifest.info, runtime: runtime ?? manifest.info.runtime };
+    instance.accept({ ...manifest, info, capabilities });
+  }
+  return warnings;
 }
 
 /** Who listens at an address: for sockets that announce themselves. */

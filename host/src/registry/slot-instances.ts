@@ -70,9 +70,8 @@ export class SlotInstances {
   async configure(instance: PluginInstance, config: PluginSource['config']): Promise<void> {
     const { plugin } = instance;
     const { closed } = this;
-    const { capabilities, warnings } = await reconfigure(instance, config, this.nextGeneration(), closed);
+    const warnings = await reconfigure(instance, config, this.nextGeneration(), closed);
     for (const warning of warnings) this.log.warn({ plugin, warning }, 'plugin warns');
-    if (instance.manifest !== undefined) instance.accept({ ...instance.manifest, capabilities });
   }
 
   /** Drains an instance and ends it, in the background. */
