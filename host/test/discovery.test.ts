@@ -1,8 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtemp, rename, rm, symlink, unlink, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { createServer as createHttpServer } from 'node:http';
+import { createServer, type AddressInfo, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createServer as createTlsServer } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { parseConfig, type ConfigInput } from '../src/config/schema.js';
 import type { EngineRoom } from '../src/engine-room.js';
@@ -168,7 +170,30 @@ describe('the plugin directory', () => {
   }, 60_000);
 });
 
+/** Where a server listens, on a free port. */
+async function port(server: Server): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve));
+  return (server.address() as AddressInfo).port;
+}
+
 describe('a plugin at an address', () => {
+  it('that is configured with TLS where there is none, or the other way round, says so', async () => {
+    const servers = [createHttpServer(), createTlsServer({})];
+    try {
+      const [plain, secure] = await Promise.all(servers.map(port));
+      const at = (number: number | undefined) => ({ address: `localhost:${number}`, startTimeoutMs: 1000 });
+      room = await openRoom({ plugins: { plain: { ...at(plain), tls: {} }, secure: at(secure) } });
+      const reason = (name: string) => room?.admin.get(name).reason ?? '';
+      await until(() => reason('plain') !== '' && reason('secure') !== '', 'both have failed');
+      expect(reason('plain')).toMatch(
+        /within 1000 ms: what listens there does not speak TLS; take `tls` out/,
+      );
+      expect(reason('secure')).toMatch(/within 1000 ms: .*perhaps it speaks TLS: set `tls`/);
+    } finally {
+      for (const server of servers) server.close();
+    }
+  }, 30_000);
+
   it('that is not reached says why', async () => {
     const at = (address: string) => ({ address, startTimeoutMs: 1000 });
     room = await openRoom({

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { grpcCode } from '@outrigger/proto';
 import { GatewayError } from '../errors/gateway-error.js';
 import type { Logger } from '../telemetry/logger.js';
+import { connectionFailure } from './connection-failure.js';
 import { openTransport } from './open-transport.js';
 import { negotiate } from './handshake.js';
 import { PluginInstance, type InstanceChange, type InstanceNotice } from './instance.js';
@@ -277,7 +277,7 @@ function ended(plugin: string, { reason }: ProcessExit): GatewayError {
 async function overdue(source: PluginSource, instance: PluginInstance): Promise<GatewayError> {
   const { name, startTimeoutMs, origin } = source;
   if (origin.kind === 'attach' && instance.state === 'connecting') {
-    const why = await connectionFailure(instance.transport);
+    const why = await connectionFailure(instance.transport, origin);
     return new GatewayError(
       'plugin_unavailable',
       `plugin ${name} was not reached at ${origin.address} within ${startTimeoutMs} ms: ${why}`,
@@ -290,23 +290,6 @@ async function overdue(source: PluginSource, instance: PluginInstance): Promise<
     `plugin ${name} ${what} within ${startTimeoutMs} ms (${instance.state}${instance.reason === '' ? '' : `: ${instance.reason}`})`,
     { plugin: name },
   );
-}
-
-/** Longest wait for the reason why there is no connection, in milliseconds. */
-const reasonMs = 1000;
-
-/** Why there is no connection: the library tells it only to a call. */
-function connectionFailure(transport: PluginTransport): Promise<string> {
-  return new Promise((resolve) => {
-    transport.invoke('/grpc.health.v1.Health/Check', Buffer.alloc(0), Date.now() + reasonMs, {
-      message: () => undefined,
-      end: ({ code, message }) => {
-        const [, why = message] = /Last error: (.*?)(?:\. Resolution note.*)?$/s.exec(message) ?? [];
-        const [line = ''] = why.replace(/^Error(?: \[\w+\])?: | \(\d{4}-[^)]*\)$/g, '').split('\n', 1);
-        resolve(code === grpcCode.UNAVAILABLE ? line : 'nothing answers there');
-      },
-    });
-  });
 }
 
 /** What went wrong, in one line: an exit says more than a lost connection. */
