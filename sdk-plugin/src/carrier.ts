@@ -112,7 +112,9 @@ export class Carrier implements CallCarrier {
   #schedule(): void {
     if (this.#scheduled || this.#writing) return;
     this.#scheduled = true;
-    setImmediate(this.#flush);
+    // A call that is alone waits for no others.
+    if (this.#calls.size > 1) setImmediate(this.#flush);
+    else process.nextTick(this.#flush);
   }
 
   readonly #flush = (): void => {

@@ -68,7 +68,9 @@ export class Carrier implements CallCarrier, CallSink {
     this.steps.push(step);
     if (this.scheduled || this.sending) return;
     this.scheduled = true;
-    setImmediate(this.flush);
+    // A call that is alone waits for no others.
+    if (this.calls.size > 1) setImmediate(this.flush);
+    else process.nextTick(this.flush);
   }
 
   message(bytes: Buffer): void {
