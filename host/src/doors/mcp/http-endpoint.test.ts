@@ -224,6 +224,18 @@ describe.each(Object.entries(eras))('revision %s', (version, begin) => {
     expect(logger.lines.some((line) => line.includes(id))).toBe(true);
   });
 
+  it('names the parameter that is wrong, in one line', async () => {
+    await using server = await startDoor();
+    const send = await begin(server);
+    const nameless = await answerOf(send('tools/call', { arguments: {} }));
+    expect([nameless.error.code, nameless.error.message]).toEqual([
+      -32602,
+      expect.stringMatching(/name.*string.*undefined$/),
+    ]);
+    const { error } = await answerOf(send('tools/list', { cursor: 5 }));
+    expect([error.code, error.message]).toEqual([-32602, expect.stringMatching(/cursor.*string.*number$/)]);
+  });
+
   it('reads resources and names one that is not there', async () => {
     await using server = await startDoor();
     const send = await begin(server);

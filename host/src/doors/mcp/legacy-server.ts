@@ -19,6 +19,7 @@ import type { AjvJsonSchemaValidator } from '@modelcontextprotocol/sdk/validatio
 import { McpCatalogError } from './catalog.js';
 import type { CallOrigin, Dispatcher, Wire } from './dispatcher.js';
 import { carried } from './modern-adapter.js';
+import { explainParameterFaults } from './parameter-faults.js';
 
 type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
 
@@ -73,6 +74,7 @@ export function createLegacyServer(dispatcher: Dispatcher, validator: AjvJsonSch
       dispatcher.complete(params as Wire, origin(extra)),
     );
   }
+  explainParameterFaults(server);
   // The SDK takes a request id of 0 for none and would not cancel it.
   server.setNotificationHandler(CancelledNotificationSchema, (notification) => {
     const { requestId, reason } = notification.params;

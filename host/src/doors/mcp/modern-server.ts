@@ -3,6 +3,7 @@
 import { Server, type ServerContext } from '@modelcontextprotocol/server';
 import type { CallOrigin, Dispatcher, Era, Wire } from './dispatcher.js';
 import type { Exchange } from './exchange.js';
+import { explainParameterFaults } from './parameter-faults.js';
 
 /**
  * A server of the current SDK that carries every request to the dispatcher. It is low-level
@@ -52,6 +53,7 @@ export function createModernServer(
       as(await dispatcher.complete(params as unknown as Wire, origin(context))),
     );
   }
+  explainParameterFaults(server);
   return server;
 }
 
