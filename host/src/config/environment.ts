@@ -109,7 +109,7 @@ export function settingsFromEnvironment(env: Environment): {
       settings.push(setting(path, text, name));
       continue;
     }
-    const near = nearest(name, [...names, ...reservedNames]);
+    const near = abbreviated(parts, options) ?? nearest(name, [...names, ...reservedNames]);
     // Two underscores in a row are our own habit, so this was meant for us. Others
     // may share the prefix: Kubernetes sets OUTRIGGER_PORT for a service of our name.
     if (parts.length > 1) {
@@ -124,6 +124,16 @@ export function settingsFromEnvironment(env: Environment): {
     }
   }
   return { settings, problems, warnings };
+}
+
+/** `OUTRIGGER_PORT` names the last part of one option alone: of `server.port`. */
+function abbreviated(
+  parts: readonly string[],
+  options: readonly { readonly path: readonly string[] }[],
+): string | undefined {
+  if (parts.length !== 1) return undefined;
+  const meant = options.filter(({ path }) => !path.includes('*') && snake(path.at(-1) ?? '') === parts[0]);
+  return meant.length === 1 ? variableName(meant[0]?.path ?? []) : undefined;
 }
 
 function pluginNameOf(part: string): string {

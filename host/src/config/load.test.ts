@@ -109,6 +109,12 @@ describe('where the configuration comes from', () => {
     expect((await load(undefined, { env: { HOST: '::1' } })).config.server.host).toBe('::1');
   });
 
+  it('names the option that an abbreviated variable was meant for', async () => {
+    const { warnings } = await load(undefined, { env: { OUTRIGGER_PORT: '7171', OUTRIGGER_LEVEL: 'debug' } });
+    expect(warnings.join()).toContain('did you mean OUTRIGGER_SERVER__PORT?');
+    expect(warnings.join()).toContain('did you mean OUTRIGGER_LOG__LEVEL?');
+  });
+
   it('ignores what a platform sets for a service of our name', async () => {
     await load(undefined, {
       env: { OUTRIGGER_PORT: 'tcp://10.0.0.1:7070', OUTRIGGER_SERVICE_HOST: '10.0.0.1' },
