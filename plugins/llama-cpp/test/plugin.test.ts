@@ -245,6 +245,10 @@ for (const { engine, missing } of engines) {
         expect(
           (await plugin.client.embed({ model: 'demo-embed', inputs: [tokens] })).embeddings,
         ).toHaveLength(1);
+        const none = { kind: { $case: 'tokens' as const, value: { ids: [1, 99_999_999] } } };
+        await expect(plugin.client.embed({ model: 'demo-embed', inputs: [none] })).rejects.toMatchObject({
+          reason: 'INVALID_REQUEST',
+        });
       });
 
       it.each([

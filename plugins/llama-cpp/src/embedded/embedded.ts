@@ -156,7 +156,7 @@ export class EmbeddedEngine implements Engine {
       const vectors: Float32Array[] = [];
       let inputTokens = 0;
       for (const input of inputs) {
-        const tokens = typeof input === 'string' ? promptTokens(input, this.#model) : ([...input] as Token[]);
+        const tokens = typeof input === 'string' ? promptTokens(input, this.#model) : this.#known(input);
         if (tokens.length > length) {
           throw new EngineError(
             'context_length',
@@ -204,6 +204,15 @@ export class EmbeddedEngine implements Engine {
     await embedding?.dispose();
     await this.#context.dispose();
     await this.#model.dispose();
+  }
+
+  /** Token ids of a caller; the native code fails on those that the model has not. */
+  #known(ids: readonly number[]): Token[] {
+    const unknown = ids.find((id) => id >= this.#model.fileInfo.metadata.tokenizer.ggml.tokens.length);
+    if (unknown !== undefined) {
+      throw new EngineError('invalid_request', `${unknown} is no token of this model`, { param: 'input' });
+    }
+    return [...ids] as Token[];
   }
 
   #begin(): void {
