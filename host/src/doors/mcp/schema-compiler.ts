@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
+import { createRequire } from 'node:module';
+import type { Ajv2020, ErrorObject, ValidateFunction } from 'ajv/dist/2020.js';
 import { nearestAll } from '../../config/nearest.js';
 import type { JsonSchema } from './catalog.js';
 
@@ -13,33 +14,58 @@ export interface Flaw {
 /** Says what is wrong with a value, or undefined when nothing is. */
 export type Check = (value: unknown) => Flaw | undefined;
 
+// Loaded when a schema is compiled first: a client that connects need not wait for it.
+const require = createRequire(import.meta.url);
+
 const MAX_DEPTH = 64;
 const MAX_BYTES = 256 * 1024;
 const MAX_COMPILED = 512;
 
 /**
  * Compiles JSON Schemas once per content. Every schema gets an Ajv of its own, which goes
- * when the schema does: one shared Ajv would keep what it has ever compiled.
+ * when the schema does: one shared Ajv would keep what it has ever compiled. What a schema
+ * may look like is compiled once for all, as that costs more than most schemas.
  */
 export class SchemaCompiler {
   readonly #compiled = new Map<string, ValidateFunction>();
+  #dialect: Ajv2020 | undefined;
 
   /** `root` is how messages call the value, for example "arguments". Throws when the schema is no valid one. */
   compile(schema: JsonSchema, root: string): Check {
+    return checkBy(this.#validate(schema, true), root);
+  }
+
+  /** As `compile`, for a schema that is known to be a valid one: compiled when the first value comes. */
+  compileLater(schema: JsonSchema, root: string): Check {
+    let check: Check | undefined;
+    return (value) => (check ??= checkBy(this.#validate(schema, false), root))(value);
+  }
+
+  #validate(schema: JsonSchema, isStrange: boolean): ValidateFunction {
     const key = createHash('sha256').update(JSON.stringify(schema)).digest('base64');
     let validate = this.#compiled.get(key);
     if (validate === undefined) {
       // Dialect, ids and formats are not ours to insist on: a plugin may come with any.
       const { $schema: _dialect, $id: _id, ...plain } = schema;
-      validate = new Ajv2020({ strict: false, validateFormats: false, verbose: true, logger: false }).compile(
-        plain,
-      );
+      const { Ajv2020: Ajv } = require('ajv/dist/2020.js') as typeof import('ajv/dist/2020.js');
+      if (isStrange) {
+        this.#dialect ??= new Ajv({ strict: false, validateFormats: false, logger: false });
+        // Throws when the schema is no valid one.
+        void this.#dialect.validateSchema(plain, true);
+      }
+      validate = new Ajv({
+        strict: false,
+        validateFormats: false,
+        verbose: true,
+        logger: false,
+        meta: false,
+        validateSchema: false,
+      }).compile(plain);
       const oldest = this.#compiled.keys().next();
       if (this.#compiled.size >= MAX_COMPILED && !oldest.done) this.#compiled.delete(oldest.value);
     } else this.#compiled.delete(key);
     this.#compiled.set(key, validate);
-    const compiled = validate;
-    return (value) => (compiled(value) ? undefined : describe(compiled.errors?.[0], root));
+    return validate;
   }
 }
 
@@ -63,6 +89,10 @@ export function schemaRefusal(schema: JsonSchema): string | undefined {
   }
   if (JSON.stringify(schema).length > MAX_BYTES) return `the schema is larger than ${MAX_BYTES} bytes`;
   return undefined;
+}
+
+function checkBy(validate: ValidateFunction, root: string): Check {
+  return (value) => (validate(value) ? undefined : describe(validate.errors?.[0], root));
 }
 
 /** `/messages/0/role` as `messages[0].role`. */

@@ -3,6 +3,7 @@ import type { Logger } from '../../telemetry/logger.js';
 import {
   McpCatalogError,
   type CatalogInfo,
+  type JsonSchema,
   type McpCall,
   type McpCatalog,
   type PromptDefinition,
@@ -78,7 +79,10 @@ interface Entry {
 
 const NAME = /^[A-Za-z0-9_.-]{1,128}$/;
 
-/** Builds the catalog. Throws when one of the product's own tools is not well-formed. */
+/**
+ * Builds the catalog. Throws when one of the product's own tools is not well-formed; their schemas
+ * are taken to be valid, and are compiled when they are called first.
+ */
 export function createToolCatalog(options: ToolCatalogOptions): ToolCatalog {
   return new CombinedCatalog(options);
 }
@@ -225,14 +229,16 @@ class CombinedCatalog implements ToolCatalog {
   #rebuild(): void {
     const entries = new Map<string, Entry>();
     for (const module of this.options.tools) {
-      const reason = this.#admit(module, entries);
+      const reason = this.#admit(module, entries, (schema, root) =>
+        this.#compiler.compileLater(schema, root),
+      );
       if (reason !== undefined) throw new Error(`tool ${module.definition.name}: ${reason}`);
     }
     const providers = this.options.providers ?? [];
     const provided = providers.flatMap((from) => from.tools().map((module) => ({ module, from })));
     provided.sort((a, b) => compare(a.module.definition.name, b.module.definition.name));
     const refused = provided.flatMap(({ module, from }) => {
-      const reason = this.#admit(module, entries);
+      const reason = this.#admit(module, entries, (schema, root) => this.#compiler.compile(schema, root));
       if (reason === undefined) return [];
       const { name } = module.definition;
       if (from.notShown === undefined)
@@ -250,7 +256,11 @@ class CombinedCatalog implements ToolCatalog {
     this.#definitions = Object.freeze(definitions);
   }
 
-  #admit(module: ToolModule, entries: Map<string, Entry>): string | undefined {
+  #admit(
+    module: ToolModule,
+    entries: Map<string, Entry>,
+    compile: (schema: JsonSchema, root: string) => Check,
+  ): string | undefined {
     const { name, inputSchema, outputSchema } = module.definition;
     if (!NAME.test(name)) return 'the name must be 1 to 128 characters of A-Z a-z 0-9 _ . -';
     if (entries.has(name)) return 'another tool has this name';
@@ -260,8 +270,8 @@ class CombinedCatalog implements ToolCatalog {
     try {
       entries.set(name, {
         module,
-        checkInput: this.#compiler.compile(inputSchema, 'arguments'),
-        checkOutput: outputSchema && this.#compiler.compile(outputSchema, 'result'),
+        checkInput: compile(inputSchema, 'arguments'),
+        checkOutput: outputSchema && compile(outputSchema, 'result'),
       });
       return undefined;
     } catch (thrown) {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { ToolResult } from '../catalog.js';
 import { fakeCall, fakePort, memoryLogger } from '../testing/fake-port.js';
 import { createToolCatalog } from '../tool-catalog.js';
@@ -34,6 +35,14 @@ describe('the tools of the product', () => {
       'count_tokens',
       'list_plugins',
     ]);
+  });
+
+  it('have schemas that are valid ones, on which the catalog relies', () => {
+    const ajv = new Ajv2020({ strict: false, validateFormats: false });
+    for (const { inputSchema, outputSchema } of setUp().catalog.tools()) {
+      expect(() => ajv.compile(inputSchema)).not.toThrow();
+      if (outputSchema !== undefined) expect(() => ajv.compile(outputSchema)).not.toThrow();
+    }
   });
 
   it('generate: text alone in the content, everything in the structure, deltas as progress', async () => {
