@@ -1,16 +1,10 @@
 import type { Readable, Writable } from 'node:stream';
 import type { Config } from './config/schema.js';
-import {
-  createMcpDoor,
-  createToolCatalog,
-  eventResource,
-  inferenceInstructions,
-  inferenceResources,
-  inferenceTools,
-  serveMcpStdio,
-  type McpDoor,
-  type ToolCatalog,
-} from './doors/mcp/index.js';
+import { createMcpDoor, type McpDoor } from './doors/mcp/http-endpoint.js';
+import { createToolCatalog, type ToolCatalog } from './doors/mcp/tool-catalog.js';
+import { eventResource } from './doors/mcp/tools/event-resource.js';
+import { inferenceInstructions, inferenceTools } from './doors/mcp/tools/inference-tools.js';
+import { inferenceResources } from './doors/mcp/tools/resources.js';
 import { inferencePort } from './doors/mcp-inference.js';
 import { pluginToolProvider } from './doors/mcp-plugin-tools.js';
 import type { EngineRoom } from './engine-room.js';
@@ -36,7 +30,10 @@ export function openMcpRoom(
   const door = openDoor(catalog, config, logger);
   return {
     door,
-    serveStdio: (stdin, stdout, signal) => serveMcpStdio({ catalog, logger, stdin, stdout, signal }),
+    serveStdio: async (stdin, stdout, signal) => {
+      const { serveMcpStdio } = await import('./doors/mcp/stdio.js');
+      await serveMcpStdio({ catalog, logger, stdin, stdout, signal });
+    },
     close: async (graceMs) => {
       await door.close(graceMs);
       catalog.close();

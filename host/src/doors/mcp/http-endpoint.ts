@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { classifyInboundRequest } from '@modelcontextprotocol/server';
 import type { Logger } from '../../telemetry/logger.js';
 import type { McpCatalog } from './catalog.js';
 import { systemClock, type Clock } from './clock.js';
@@ -9,9 +8,10 @@ import { HttpExchange } from './exchange.js';
 import { Refusal, rpcError } from './http-answers.js';
 import { readJsonBody } from './http-body.js';
 import { checkHost, checkOrigin, corsHeaders, localHosts, preflightHeaders } from './http-guards.js';
-import { LegacyAdapter } from './legacy-adapter.js';
+import type { LegacyAdapter } from './legacy-adapter.js';
 import { defaultLimits, type McpLimits } from './limits.js';
-import { ModernAdapter } from './modern-adapter.js';
+import type { ModernAdapter } from './modern-adapter.js';
+import { isPlainlyLegacy } from './plainly-legacy.js';
 import { pump } from './response-pump.js';
 
 /** Says who calls, or why not. */
@@ -65,8 +65,10 @@ class Endpoint implements McpDoor {
   readonly #limits: McpLimits;
   readonly #clock: Clock;
   readonly #dispatcher: Dispatcher;
-  readonly #legacy: LegacyAdapter;
-  readonly #modern: ModernAdapter;
+  // Each is loaded for the first client of its era: with it comes an SDK of its own.
+  #legacy: LegacyAdapter | undefined;
+  #loadingLegacy: Promise<LegacyAdapter> | undefined;
+  #loadingModern: Promise<ModernAdapter> | undefined;
   /** Exchanges that are under way. */
   readonly #open = new Set<HttpExchange>();
   #closing = false;
@@ -76,12 +78,10 @@ class Endpoint implements McpDoor {
     this.#clock = options.clock ?? systemClock;
     const { catalog, logger } = options;
     this.#dispatcher = new Dispatcher({ catalog, logger, limits: this.#limits, clock: this.#clock });
-    this.#legacy = new LegacyAdapter(this.#dispatcher);
-    this.#modern = new ModernAdapter(this.#dispatcher);
   }
 
   sessions(): number {
-    return this.#legacy.sessions;
+    return this.#legacy?.sessions ?? 0;
   }
 
   running(): number {
@@ -104,8 +104,8 @@ class Endpoint implements McpDoor {
     const until = this.#clock.now() + graceMs;
     while (this.#dispatcher.running > 0 && this.#clock.now() < until)
       await new Promise<void>((resolve) => this.#clock.after(20, resolve, true));
-    await this.#modern.close();
-    await this.#legacy.close();
+    await (await this.#loadingModern)?.close();
+    await (await this.#loadingLegacy)?.close();
     // The last words of streams are on their way.
     const flushed = Promise.all([...this.#open].map((one) => new Promise<void>((done) => one.onEnd(done))));
     let callOff: () => void = () => undefined;
@@ -159,7 +159,7 @@ class Endpoint implements McpDoor {
     });
     this.#open.add(exchange);
     try {
-      const adapter = this.#adapterFor(request, body);
+      const adapter = await this.#adapterFor(request, body);
       await pump(await adapter.handle(request, body, exchange), res, exchange, this.#limits, this.#clock);
     } finally {
       this.#open.delete(exchange);
@@ -167,23 +167,32 @@ class Endpoint implements McpDoor {
     }
   }
 
-  #adapterFor(request: Request, body: unknown): LegacyAdapter | ModernAdapter {
+  async #adapterFor(request: Request, body: unknown): Promise<LegacyAdapter | ModernAdapter> {
     const version = request.headers.get('mcp-protocol-version');
     if (request.method !== 'POST') {
       if (version === MODERN)
         throw new Refusal(405, -32000, `Method not allowed: revision ${MODERN} has only POST.`, {
           allow: 'POST',
         });
-      return this.#legacy;
+      return this.#legacyAdapter();
     }
-    const mcpMethod = request.headers.get('mcp-method');
-    const route = classifyInboundRequest({
-      httpMethod: request.method,
-      ...(version === null ? {} : { protocolVersionHeader: version }),
-      ...(mcpMethod === null ? {} : { mcpMethodHeader: mcpMethod }),
-      body,
-    });
-    return route.kind === 'legacy' ? this.#legacy : this.#modern;
+    if (isPlainlyLegacy(version, body)) return this.#legacyAdapter();
+    const { eraOf } = await import('./era.js');
+    return eraOf(request, body) === 'legacy' ? this.#legacyAdapter() : this.#modernAdapter();
+  }
+
+  #legacyAdapter(): Promise<LegacyAdapter> {
+    this.#loadingLegacy ??= import('./legacy-adapter.js').then(
+      (module) => (this.#legacy = new module.LegacyAdapter(this.#dispatcher)),
+    );
+    return this.#loadingLegacy;
+  }
+
+  #modernAdapter(): Promise<ModernAdapter> {
+    this.#loadingModern ??= import('./modern-adapter.js').then(
+      (module) => new module.ModernAdapter(this.#dispatcher),
+    );
+    return this.#loadingModern;
   }
 
   #answerFailure(res: ServerResponse, thrown: unknown, requestId: string): void {

@@ -1,14 +1,15 @@
 /* eslint-disable @typescript-eslint/no-deprecated -- the low-level server is meant here: the other takes no raw JSON Schema and converts per request */
 import { randomUUID } from 'node:crypto';
 import { AjvJsonSchemaValidator } from '@modelcontextprotocol/sdk/validation/ajv';
+import type { jsonSchemaValidator } from '@modelcontextprotocol/sdk/validation/types.js';
 import type { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import { WebStandardStreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js';
 import { LATEST_PROTOCOL_VERSION, SUPPORTED_PROTOCOL_VERSIONS } from '@modelcontextprotocol/sdk/types.js';
+import { carry } from './carried-exchange.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { HttpExchange } from './exchange.js';
 import { rpcError } from './http-answers.js';
 import { createLegacyServer } from './legacy-server.js';
-import { carry } from './modern-adapter.js';
 
 /** The last revision with batches. */
 const LAST_WITH_BATCHES = '2025-03-26';
@@ -34,7 +35,7 @@ interface Session {
 export class LegacyAdapter {
   /** Least recently used first. */
   readonly #sessions = new Map<string, Session>();
-  readonly #validator = new AjvJsonSchemaValidator();
+  readonly #validator = sharedValidator();
   readonly #stop: (() => void)[];
   #callOffSweep: (() => void) | undefined;
 
@@ -175,4 +176,10 @@ function negotiated(body: unknown): string {
 
 function isInitialize(body: unknown): boolean {
   return typeof body === 'object' && body !== null && (body as { method?: unknown }).method === 'initialize';
+}
+
+/** One for all sessions, made when something is to be validated: that takes longer than a session. */
+function sharedValidator(): jsonSchemaValidator {
+  let made: AjvJsonSchemaValidator | undefined;
+  return { getValidator: (schema) => (made ??= new AjvJsonSchemaValidator()).getValidator(schema) };
 }

@@ -15,10 +15,10 @@ import {
   type ServerNotification,
   type ServerRequest,
 } from '@modelcontextprotocol/sdk/types.js';
-import type { AjvJsonSchemaValidator } from '@modelcontextprotocol/sdk/validation/ajv';
+import type { jsonSchemaValidator } from '@modelcontextprotocol/sdk/validation/types.js';
+import { carried } from './carried-exchange.js';
 import { McpCatalogError } from './catalog.js';
 import type { CallOrigin, Dispatcher, Wire } from './dispatcher.js';
-import { carried } from './modern-adapter.js';
 import { explainParameterFaults } from './parameter-faults.js';
 
 type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
@@ -38,7 +38,7 @@ const RESOURCE_NOT_FOUND = -32002;
  * A server of the maintenance SDK, one per session. The validator is shared: without it
  * every server builds an Ajv of its own, a quarter of the cost of a request.
  */
-export function createLegacyServer(dispatcher: Dispatcher, validator: AjvJsonSchemaValidator): Server {
+export function createLegacyServer(dispatcher: Dispatcher, validator: jsonSchemaValidator): Server {
   const { catalog } = dispatcher.options;
   const server = new Server(
     { ...catalog.info },

@@ -1,6 +1,7 @@
-import { createMcpHandler, type AuthInfo, type ServerContext } from '@modelcontextprotocol/server';
+import { createMcpHandler, type ServerContext } from '@modelcontextprotocol/server';
+import { carried, carry } from './carried-exchange.js';
 import type { Dispatcher } from './dispatcher.js';
-import { HttpExchange } from './exchange.js';
+import type { HttpExchange } from './exchange.js';
 import { createModernServer } from './modern-server.js';
 
 /** Serves revision 2026-07-28 over HTTP: stateless, one server per request. */
@@ -32,18 +33,6 @@ export class ModernAdapter {
     for (const stop of this.#stop) stop();
     await this.#handler.close();
   }
-}
-
-/** Both SDKs pass this through to the handler of a request: the one way to tell exchanges apart. */
-export function carry(exchange: HttpExchange): AuthInfo & { clientId: string } {
-  return { token: '', clientId: exchange.principal ?? '', scopes: [], extra: { exchange } };
-}
-
-/** The exchange that `carry` put there. */
-export function carried(authInfo: { extra?: Record<string, unknown> } | undefined): HttpExchange {
-  const exchange = authInfo?.extra?.exchange;
-  if (!(exchange instanceof HttpExchange)) throw new Error('a request arrived without its exchange');
-  return exchange;
 }
 
 function exchangeOf(context: ServerContext): HttpExchange {
