@@ -2,7 +2,6 @@ import { basename } from 'node:path';
 import type { PullModelResponse } from '@outrigger/proto';
 import { PluginError } from '@outrigger/sdk-plugin';
 import type { ErrorReason } from '@outrigger/proto';
-import { download } from '../pull/download.js';
 import { PullError, type PullErrorKind } from '../pull/pull-error.js';
 import { parseSource } from '../pull/source.js';
 import type { PluginState } from './state.js';
@@ -34,6 +33,7 @@ export class Fetching {
       this.#underWay.add(parsed.fileName);
       try {
         const { token } = state.config.hub;
+        const { download } = await import('../pull/download.js');
         const steps = download(parsed, await state.pullFolder(), parsed.hub ? token : undefined, signal);
         let step = await steps.next();
         try {

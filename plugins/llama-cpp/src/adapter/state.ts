@@ -1,11 +1,8 @@
 import { access, constants, mkdir } from 'node:fs/promises';
 import { modelNotFound, type Log } from '@outrigger/sdk-plugin';
 import type { LlamaCppConfig } from '../config.js';
-import { EmbeddedEngine } from '../embedded/embedded.js';
 import { LazyRuntime } from '../embedded/lazy-runtime.js';
-import { EmbeddedRuntime } from '../embedded/runtime.js';
 import { EngineError } from '../engine/errors.js';
-import { LlamaServerEngine } from '../engine/llama-server.js';
 import { defaultThreads } from '../engine/server-arguments.js';
 import { locateServer, type ServerBinary } from '../engine/server-binary.js';
 import { EnginePool, type EngineStarter } from '../engine-pool.js';
@@ -108,9 +105,10 @@ async function findEngine(config: LlamaCppConfig, env: Environment, log: Log): P
   }
   LazyRuntime.check();
   const threads = config.threads ?? defaultThreads();
-  const runtime = new LazyRuntime(() =>
-    EmbeddedRuntime.open(threads, (message) => log.debug('embedded engine', { message })),
-  );
+  const runtime = new LazyRuntime(async () => {
+    const { EmbeddedRuntime } = await import('../embedded/runtime.js');
+    return EmbeddedRuntime.open(threads, (message) => log.debug('embedded engine', { message }));
+  });
   runtime.get().catch((error: unknown) => log.error('the embedded engine cannot be used', { error }));
   const named = env['LLAMA_SERVER'] !== undefined && problem !== undefined;
   return {
@@ -120,6 +118,7 @@ async function findEngine(config: LlamaCppConfig, env: Environment, log: Log): P
   };
 }
 
+/** Starts engines. The code of either kind is loaded for the first model: the plugin listens sooner. */
 function starter(
   config: LlamaCppConfig,
   found: FoundEngine,
@@ -137,6 +136,7 @@ function starter(
     const loaded = (more: object = {}): void =>
       log.info('model loaded', { ...note, ...more, ms: Math.round(performance.now() - started) });
     if (found.kind === 'embedded') {
+      const { EmbeddedEngine } = await import('../embedded/embedded.js');
       const engine = await EmbeddedEngine.start(
         {
           runtime: await found.runtime.get(),
@@ -153,6 +153,7 @@ function starter(
       loaded();
       return engine;
     }
+    const { LlamaServerEngine } = await import('../engine/llama-server.js');
     const engine = await LlamaServerEngine.start(
       {
         binary: found.binary,

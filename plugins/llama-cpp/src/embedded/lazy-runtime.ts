@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { EngineError } from '../engine/errors.js';
-import { EmbeddedRuntime } from './runtime.js';
+import type { EmbeddedRuntime } from './runtime.js';
 
 /**
  * The embedded engine's library, opened in the background: that takes a second, and neither listing models nor the

@@ -1,6 +1,5 @@
 import { access, constants, stat } from 'node:fs/promises';
 import { delimiter, isAbsolute, join } from 'node:path';
-import { execa } from 'execa';
 
 /** A llama-server that answered `--version`. */
 export interface ServerBinary {
@@ -53,6 +52,8 @@ export async function probeServer(path: string): Promise<{ binary: ServerBinary 
     stdin: 'ignore',
     killSignal: 'SIGKILL',
   } as const;
+  // Loaded when there is something to ask: it takes longer than all of the plugin's own code.
+  const { execa } = await import('execa');
   const [version, help] = await Promise.all([
     execa(path, ['--version'], options),
     execa(path, ['--help'], options),
