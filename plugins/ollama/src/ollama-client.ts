@@ -1,8 +1,12 @@
+import { createRequire } from 'node:module';
 import { PluginError } from '@outrigger/sdk-plugin';
-import { Pool } from 'undici';
+import type * as Undici from 'undici';
 import type { OllamaConfig } from './config.js';
 import { Exchange, type Canceller } from './exchange.js';
 import { LineSplitter, LineTooLong } from './ndjson.js';
+
+// Its pool and nothing else: all of undici takes five times as many files, and this plugin starts often.
+const Pool = createRequire(import.meta.url)('undici/lib/dispatcher/pool.js') as typeof Undici.Pool;
 
 /** Largest answer that is not a stream, in bytes. */
 const maxAnswerBytes = 256 * 1024 * 1024;
@@ -35,7 +39,7 @@ export interface LineStream {
 export class OllamaClient {
   readonly baseUrl: string;
   readonly #config: OllamaConfig;
-  readonly #pool: Pool;
+  readonly #pool: Undici.Pool;
   readonly #prefix: string;
   readonly #headers: string[];
   #active = 0;
