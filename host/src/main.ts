@@ -1,10 +1,17 @@
 #!/usr/bin/env node
 import module from 'node:module';
-import { homedir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 // Keeps compiled code between runs where Node can (22.8 and newer): the host starts sooner.
-(module as { enableCompileCache?: () => unknown }).enableCompileCache?.();
+const node = module as { enableCompileCache?: () => unknown; getCompileCacheDir?: () => string | undefined };
+node.enableCompileCache?.();
+// And so do its plugins, as this is Node's default place. Without a folder to write to there is nothing to tell them.
+const compiled =
+  node.getCompileCacheDir?.() === undefined
+    ? {}
+    : { NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache') };
 
 const args = process.argv.slice(2);
 if (args[0] === 'version' || args[0] === '--version' || args[0] === '-V') {
@@ -15,7 +22,7 @@ if (args[0] === 'version' || args[0] === '--version' || args[0] === '-V') {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   const { run } = await import('./cli/program.js');
   process.exitCode = await run(args, {
-    env: process.env,
+    env: { ...compiled, ...process.env },
     cwd: process.cwd(),
     home: homedir(),
     stdin: process.stdin,
