@@ -408,15 +408,15 @@ describe('a carrier that broke while the connection stands', () => {
 
   it('again and again is left alone for longer and longer, and then for good', () => {
     const waits: number[] = [];
-    for (;;) {
+    for (let round = 0; round < 10; round++) {
       const { opened } = wire;
       wire.lose(reset);
-      if (jest.getTimerCount() === 0) break;
       let waited = 0;
-      for (; wire.opened === opened; waited += 1) jest.advanceTimersByTime(1000);
+      for (; wire.opened === opened && waited < 100; waited += 1) jest.advanceTimersByTime(1000);
       waits.push(waited);
     }
-    expect(waits).toEqual([1, 2, 4, 8, 16, 30, 30, 30]);
+    // The last ones in vain.
+    expect(waits).toEqual([1, 2, 4, 8, 16, 30, 30, 30, 100, 100]);
     invoke();
     expect(wire.plain).toHaveLength(1);
   });
