@@ -229,7 +229,11 @@ class HttpListener implements HttpDoor, ExchangeHost {
         origin !== undefined &&
         request.headers['access-control-request-method'] !== undefined
       ) {
-        const headers = ['x-request-id', exchange.requestId, ...this.origins.preflightHeaders(request, origin)];
+        const headers = [
+          'x-request-id',
+          exchange.requestId,
+          ...this.origins.preflightHeaders(request, origin),
+        ];
         response.writeHead(204, headers).end();
         return;
       }
