@@ -6,9 +6,10 @@ import type {
   sendUnaryData,
 } from '@grpc/grpc-js';
 import { HealthDefinition, HealthCheckResponse_ServingStatus, methodsOf } from '@outrigger/proto';
-import { HealthImplementation, type ServingStatus } from 'grpc-health-check';
+import type { ServingStatus } from 'grpc-health-check';
 import { StreamCaller } from './grpc-caller.js';
 import { grpcServiceOf } from './grpc-service.js';
+import { loadHealthCheck } from './health-library.js';
 import type { PluginInstance } from './instance.js';
 import { OpenCall } from './open-call.js';
 import { statusFor, statusOf } from './status.js';
@@ -42,6 +43,7 @@ export interface Health {
  */
 export function addHealth(server: Server, instance: PluginInstance, services: readonly string[]): Health {
   const names = ['', ...services];
+  const { HealthImplementation } = loadHealthCheck();
   const implementation = new HealthImplementation();
   const set = (serving: boolean): void => {
     const status: ServingStatus = serving ? 'SERVING' : 'NOT_SERVING';
