@@ -43,6 +43,8 @@ export interface Host extends AsyncDisposable {
   onStatus(listener: (status: HostStatus) => void): () => void;
   /** As `GET /mcp/v1/models` answers. */
   listModels(): Promise<{ readonly models: readonly object[] }>;
+  /** Loads what `serveStdio` needs, for example while plugins start. */
+  prepareStdio(): Promise<void>;
   /** Speaks MCP on a pair of streams until the input ends. */
   serveStdio(streams: { input: Readable; output: Writable; signal: AbortSignal }): Promise<void>;
 }
@@ -224,6 +226,10 @@ class RunningHost implements Host {
 
   async listModels(): Promise<{ readonly models: readonly object[] }> {
     return { models: (await this.room.router.listModels()).map(restModel) };
+  }
+
+  async prepareStdio(): Promise<void> {
+    await (await this.mcp.open()).prepareStdio();
   }
 
   async serveStdio({

@@ -14,6 +14,8 @@ import { hostVersion, productName } from './version.js';
 /** Everything about MCP: what it offers and the two ways to it. */
 export interface McpRoom {
   readonly door: McpDoor;
+  /** Loads what `serveStdio` needs. */
+  prepareStdio(): Promise<void>;
   /** Speaks on a pair of streams until the input ends or the signal fires. */
   serveStdio(input: Readable, output: Writable, signal: AbortSignal): Promise<void>;
   close(graceMs: number): Promise<void>;
@@ -30,6 +32,9 @@ export function openMcpRoom(
   const door = openDoor(catalog, config, logger);
   return {
     door,
+    prepareStdio: async () => {
+      await import('./doors/mcp/stdio.js');
+    },
     serveStdio: async (stdin, stdout, signal) => {
       const { serveMcpStdio } = await import('./doors/mcp/stdio.js');
       await serveMcpStdio({ catalog, logger, stdin, stdout, signal });

@@ -1,8 +1,14 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from '@jest/globals';
 import { startHost } from '../../scripts/testing/host-process.mjs';
 import { loadedScripts } from '../../scripts/testing/loaded-scripts.mjs';
 
+const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 const plugin = fileURLToPath(new URL('../bench/oracle-plugin.mjs', import.meta.url));
 
 /** Runs a host, does something with it, and tells which files of libraries it has loaded. */
@@ -102,4 +108,35 @@ it('a client of MCP 2026-07-28 connects and lists tools without the earlier SDK 
   expect(loaded).toContain('/node_modules/@modelcontextprotocol/server/');
   expect(loaded).not.toContain('/node_modules/@modelcontextprotocol/sdk/');
   expect(loaded).not.toContain('/ajv/dist/2020.js');
+}, 60_000);
+
+it('MCP on stdio begins without Express and without the earlier SDK', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'stdio-'));
+  const plugins = { a: { command: [process.execPath, plugin] } };
+  writeFileSync(join(folder, 'outrigger.json'), JSON.stringify({ bundledPlugins: false, plugins }));
+  let said = '';
+  try {
+    const loaded = await loadedScripts(async (env) => {
+      const child = spawn(process.execPath, [main, 'mcp'], {
+        cwd: folder,
+        // Where nobody listens, so that it starts a host of its own.
+        env: { PATH: process.env.PATH, HOME: folder, PORT: '1', ...env },
+        stdio: ['pipe', 'pipe', 'ignore'],
+      });
+      const call = { name: 'list_models', arguments: {} };
+      child.stdin.end(
+        [initialize, { jsonrpc: '2.0', id: 2, method: 'tools/call', params: call }]
+          .map((message) => `${JSON.stringify(message)}\n`)
+          .join(''),
+      );
+      said = await text(child.stdout);
+    });
+    expect(said).toContain('oracle');
+    expect(loaded).toContain('/node_modules/@modelcontextprotocol/server/');
+    for (const library of ['@modelcontextprotocol/sdk', 'express']) {
+      expect(loaded).not.toContain(`/node_modules/${library}/`);
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }, 60_000);

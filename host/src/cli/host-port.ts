@@ -28,6 +28,8 @@ export interface HostPort {
   listModels(): Promise<unknown>;
   /** Reports changes; returns how to stop that. */
   onStatus?(listener: (event: HostEvent) => void): () => void;
+  /** Loads what `serveStdio` needs, for example while plugins start. */
+  prepareStdio?(): Promise<void>;
   /** Speaks MCP on a pair of streams until the input ends. Without it the commands bridge to `/mcp`. */
   serveStdio?(streams: McpStreams): Promise<void>;
 }

@@ -40,6 +40,8 @@ async function ownHost(session: Session, output: Writable, signal: AbortSignal):
   const host: HostPort = await createHost(config, { env: around.env });
   try {
     await host.start();
+    // Should this fail, serving fails as well and says so.
+    host.prepareStdio?.().catch(() => undefined);
     const client = new HostClient(host.address.url, config.auth.apiKeys[0]);
     // The first list of tools and models should be whole; a slow plugin is not waited for long.
     await waitUntilSettled(client, settleMs, signal);

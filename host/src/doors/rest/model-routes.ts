@@ -31,6 +31,7 @@ export function modelRoutes(inference: Inference): Route[] {
       door,
       method: 'GET',
       path: '/mcp/v1/models',
+      hot: true,
       handle: async (exchange) => {
         exchange.sendJson(200, { models: (await inference.listModels()).map(restModel) });
       },

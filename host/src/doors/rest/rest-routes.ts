@@ -68,6 +68,7 @@ export function restRoutes({ inference, info, admin, version }: RestPorts): Rout
       door,
       method: 'GET',
       path: '/mcp/v1/plugins',
+      hot: true,
       handle: (exchange) => exchange.sendJson(200, { plugins: admin.listPlugins().map(pluginJson) }),
     },
     ...modelRoutes(inference),
