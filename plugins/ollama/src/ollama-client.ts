@@ -1,12 +1,14 @@
 import { createRequire } from 'node:module';
-import { PluginError } from '@outrigger/sdk-plugin';
+import { PluginError, readingToTheEnd } from '@outrigger/sdk-plugin';
 import type * as Undici from 'undici';
 import type { OllamaConfig } from './config.js';
 import { Exchange, type Canceller } from './exchange.js';
 import { LineSplitter, LineTooLong } from './ndjson.js';
 
 // Its pool and nothing else: all of undici takes five times as many files, and this plugin starts often.
-const Pool = createRequire(import.meta.url)('undici/lib/dispatcher/pool.js') as typeof Undici.Pool;
+const require = createRequire(import.meta.url);
+const Pool = require('undici/lib/dispatcher/pool.js') as typeof Undici.Pool;
+const buildConnector = require('undici/lib/core/connect.js') as typeof Undici.buildConnector;
 
 /** Largest answer that is not a stream, in bytes. */
 const maxAnswerBytes = 256 * 1024 * 1024;
@@ -55,7 +57,7 @@ export class OllamaClient {
       connections: config.connections,
       pipelining: 1,
       keepAliveTimeout: 30_000,
-      connect: { timeout: config.connectTimeoutMs },
+      connect: readingToTheEnd(buildConnector({ timeout: config.connectTimeoutMs })),
     });
   }
 

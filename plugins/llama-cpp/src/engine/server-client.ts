@@ -1,4 +1,5 @@
-import { Pool, type Dispatcher } from 'undici';
+import { readingToTheEnd } from '@outrigger/sdk-plugin';
+import { Pool, buildConnector, type Dispatcher } from 'undici';
 import { EngineError } from './errors.js';
 import { readSse, type SseEvent } from './sse.js';
 import { wireError } from './answer-wire.js';
@@ -29,10 +30,11 @@ export class ServerClient {
       headersTimeout: headersTimeoutMs,
       bodyTimeout: idleTimeoutMs,
     };
-    this.#pool =
-      address.kind === 'unix'
-        ? new Pool('http://localhost', { ...options, socketPath: address.path })
-        : new Pool(address.origin, options);
+    const place = address.kind === 'unix' ? { socketPath: address.path } : {};
+    this.#pool = new Pool(address.kind === 'unix' ? 'http://localhost' : address.origin, {
+      ...options,
+      connect: readingToTheEnd(buildConnector(place)),
+    });
     // Only these headers ever go out: a caller's X-Conversation-Id would make the server generate on after a
     // disconnect.
     this.#headers = {

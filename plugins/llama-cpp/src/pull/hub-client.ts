@@ -1,4 +1,5 @@
-import { Agent, type Dispatcher } from 'undici';
+import { readingToTheEnd } from '@outrigger/sdk-plugin';
+import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { PullError } from './pull-error.js';
 import type { PullSource } from './source.js';
 
@@ -15,7 +16,11 @@ export interface RemoteFile {
 
 /** HTTP for fetching models: follows redirects itself, so that the token stays with the hub. */
 export class HubClient {
-  readonly #agent = new Agent({ connectTimeout: 15_000, headersTimeout: 60_000, bodyTimeout: 60_000 });
+  readonly #agent = new Agent({
+    connect: readingToTheEnd(buildConnector({ timeout: 15_000 })),
+    headersTimeout: 60_000,
+    bodyTimeout: 60_000,
+  });
   readonly #token: string | undefined;
 
   constructor(token: string | undefined) {
