@@ -1,5 +1,5 @@
 /**
- * Members that come and go with every request. A Set would do, but V8 keeps the tables that a
+ * Members that come and go with every request. A Set would do, but Node 20 keeps the tables that a
  * Set has outgrown in one chain, with what they held: once the first of them is old, the
  * young collections copy the remains of every request until the next full one.
  */
