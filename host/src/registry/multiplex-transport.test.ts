@@ -76,6 +76,20 @@ describe('what is carried', () => {
     expect(wire.heard.map((steps) => steps.length)).toEqual([2, 2]);
   });
 
+  it('leaves at once for a call that is alone, and at the end of the turn beside others', async () => {
+    const tick = (): Promise<void> => new Promise((resolve) => process.nextTick(resolve));
+    invoke();
+    await tick();
+    expect(wire.heard.map((steps) => steps.length)).toEqual([1]);
+    invoke();
+    await tick();
+    invoke();
+    await tick();
+    expect(wire.heard).toHaveLength(1);
+    await turn();
+    expect(wire.heard.map((steps) => steps.length)).toEqual([1, 2]);
+  });
+
   it('leaves in messages that a plugin takes', async () => {
     wire.stuck = true;
     invoke();
