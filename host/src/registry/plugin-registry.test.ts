@@ -37,3 +37,19 @@ it('tells when a plugin is taken out, refuses a second of a name, and takes none
   await registry.close(10);
   expect(() => registry.add(testSource())).toThrow('the host is shutting down');
 });
+
+it('tells requests that wait for a plugin why it will not come', async () => {
+  const launcher = new FakeLauncher();
+  const registry = new PluginRegistry({ launcher, log: silentLog, now: Date.now, holdMs: 60_000 });
+  registry.add(testSource({ name: 'gone', maxInFlight: 1 }));
+  registry.add(testSource({ name: 'stays', maxInFlight: 1 }));
+  await until(() => registry.activeInstances().length === 2);
+  const held = [await registry.lease('gone', signal), await registry.lease('stays', signal)];
+  const waiting = [registry.lease('gone', signal), registry.lease('stays', signal)] as const;
+  const removed = registry.remove('gone', 10);
+  await expect(waiting[0]).rejects.toThrow('plugin gone was taken out');
+  const closed = registry.close(10);
+  await expect(waiting[1]).rejects.toThrow('the host is shutting down');
+  for (const lease of held) lease.release();
+  await Promise.all([removed, closed]);
+});

@@ -67,7 +67,7 @@ export class PluginRegistry {
     if (slot === undefined) return;
     this.slots.delete(name);
     for (const listener of this.removed) listener(name);
-    const done = slot.close(graceMs);
+    const done = slot.close(graceMs, `plugin ${name} was taken out`);
     this.leaving.add(done);
     await done.finally(() => this.leaving.delete(done));
   }

@@ -261,15 +261,15 @@ export class PluginSlot {
     this.bringUp.forgive();
   }
 
-  /** Ends all instances, draining them first for up to `graceMs`. */
-  async close(graceMs: number): Promise<void> {
-    this.closing.abort(new GatewayError('cancelled', 'the host is shutting down'));
+  /** Ends all instances, draining them first for up to `graceMs`; `why` is what a swap under way and waiting requests are told. */
+  async close(graceMs: number, why = 'the host is shutting down'): Promise<void> {
+    this.closing.abort(new GatewayError('cancelled', why));
     const { canary } = this;
     this.canary = undefined;
-    const departure = { why: 'shutdown', drainMs: graceMs, keepMs: 0 };
+    const departure = { why, drainMs: graceMs, keepMs: 0 };
     if (canary !== undefined) void this.all.retire(canary.launched.instance, departure);
     this.all.hurry(departure);
-    await this.stop('shutdown', graceMs);
+    await this.stop(why, graceMs);
     await this.all.settled();
   }
 

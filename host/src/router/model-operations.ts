@@ -153,11 +153,30 @@ export class ModelOperations implements Operations {
     const [only] = pullers;
     if (only === undefined)
       throw new GatewayError('unsupported_operation', 'no active plugin can fetch models');
-    if (best === undefined && pullers.length === 1) return only.plugin;
+    if (best === undefined && pullers.length === 1) {
+      this.refuseWhileOthersAreAway(source, only.plugin);
+      return only.plugin;
+    }
     const names = (best === undefined ? pullers : fitting).map((one) => one.plugin).join(' and ');
     throw new GatewayError('invalid_request', `plugin is missing: ${names} can fetch models; name one`, {
       param: 'plugin',
     });
+  }
+
+  /** An address that nobody there is known to read may be for a plugin that will be back; a name is for who is there. */
+  private refuseWhileOthersAreAway(source: string, only: string): void {
+    if (!source.includes('://')) return;
+    const away = this.options.registry
+      .list()
+      .filter((slot) => slot.active === undefined && slot.status.state !== 'stopped');
+    const [first] = away;
+    if (first === undefined) return;
+    const names = away.map(({ name }) => name).join(' and ');
+    throw new GatewayError(
+      'plugin_unavailable',
+      `who fetches from such an address is not known while ${names} is away; try again, or name plugin ${only}`,
+      { plugin: first.name, param: 'plugin', retryAfterMs: 1000, notStarted: true },
+    );
   }
 
   /** Bounds of a unary call for a request. */
