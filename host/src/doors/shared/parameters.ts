@@ -1,3 +1,19 @@
+import { z } from 'zod';
+import { messageSchema } from './content-schema.js';
+import { chatShape, deliveryShape } from './parameter-schema.js';
+import { UnreadKeys } from './unread-keys.js';
+
+/** Objects and lists of a body of which the doors read certain keys; others are parameters by their path. */
+const structures = (
+  [
+    ['messages', z.array(messageSchema)],
+    ['tools', chatShape.tools],
+    ['tool_choice', chatShape.tool_choice],
+    ['response_format', chatShape.response_format],
+    ['stream_options', deliveryShape.stream_options],
+  ] as const
+).map(([name, schema]) => ({ name, unread: new UnreadKeys(schema) }));
+
 /** What a request is about; everything else that the caller set is a parameter. */
 const notParameters = new Set(['model', 'messages', 'prompt', 'input', 'stream', 'stream_options', 'system']);
 
@@ -15,6 +31,7 @@ export function collectParameters(input: Readonly<Record<string, unknown>>): Map
     // As a number, because JSON has no other; the exact one stands in the typed field.
     parameters.set(name, typeof value === 'bigint' ? Number(value) : value);
   }
+  for (const { name, unread } of structures) unread.collect(name, input[name], parameters);
   return parameters;
 }
 
