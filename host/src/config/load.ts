@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { discoverBundledPlugins, type BundledPlugins } from './bundled-plugins.js';
 import { checkTogether } from './checks.js';
@@ -9,6 +8,7 @@ import { interpolate } from './interpolate.js';
 import { kindAt } from './options.js';
 import { define, dotted, isTree, mapLeaves, setAt, type ConfigPath, type Tree } from './paths.js';
 import { problemsOf, type PlacedProblem } from './problems.js';
+import { readText } from './read-text.js';
 import { configSchema, type Config } from './schema.js';
 import { findSourceFile, type SourceFile } from './source-file.js';
 
@@ -51,7 +51,7 @@ export interface LoadedConfig {
  */
 export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
   const { env, cwd, home } = options;
-  const readFile = options.readFile ?? ((path: string) => readFileSync(path, 'utf8'));
+  const readFile = options.readFile ?? readText;
   const file = await findSourceFile({
     flag: options.file,
     variable: env['OUTRIGGER_CONFIG'],
