@@ -25,7 +25,7 @@ it('does not take an address for the plugin that happens to be there while anoth
     leaves.abort();
     return first;
   };
-  const address = 'https://example.test/model.gguf';
+  const address = 'https://example.test/a-model';
   // Everybody is there: it is the only one who can fetch.
   expect(await pull(address)).toMatchObject({ kind: 'cancelled' });
   launcher.failing = new Error('does not start');
