@@ -20,8 +20,12 @@ it('does not take an address for the plugin that happens to be there while anoth
     const leaves = new AbortController();
     const context = { signal: leaves.signal } as RequestContext;
     const steps = operations.pullModel(source, undefined, context)[Symbol.asyncIterator]();
-    const first = steps.next().catch((thrown: unknown) => thrown);
-    await Promise.race([first, until(() => registry.get('there')?.active?.inFlight === 1)]);
+    let over = false;
+    const first = steps
+      .next()
+      .catch((thrown: unknown) => thrown)
+      .finally(() => (over = true));
+    await until(() => over || registry.get('there')?.active?.inFlight === 1);
     leaves.abort();
     return first;
   };
