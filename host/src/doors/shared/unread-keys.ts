@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { pathText } from './validation.js';
 
 /** What a schema reads of a value: the keys of an object, by which the forms of a union are told apart as well. */
 interface Reading {
@@ -26,46 +27,64 @@ export class UnreadKeys {
    * further entries of a list is not told again; nor is what asks for nothing, `null` and empty lists.
    */
   collect(name: string, value: unknown, found: Map<string, unknown>): void {
-    if (value === undefined || value === null) return;
-    const told = new Set<string>();
-    const tell = (path: string, kind: string, unread: unknown): void => {
-      if (told.has(kind) || told.size >= mostKeys) return;
-      told.add(kind);
-      found.set(path, unread);
-    };
-    if (this.reading !== undefined) walk(value, this.reading, name, name, tell);
+    if (this.reading !== undefined) new Walk(found, name).into(value, this.reading);
   }
 }
 
-function walk(
-  value: unknown,
-  reading: Reading,
-  path: string,
-  kind: string,
-  tell: (path: string, kind: string, unread: unknown) => void,
-): void {
-  if (typeof value !== 'object' || value === null) return;
-  if (Array.isArray(value)) {
-    const { entry } = reading;
-    if (entry === undefined) return;
-    for (let at = 0; at < value.length; at++) walk(value[at], entry, `${path}[${at}]`, `${kind}[]`, tell);
-    return;
+/** One look through a value. Paths are written only for what is found: nearly always that is nothing. */
+class Walk {
+  private readonly trail: (string | number)[];
+  private told: Set<string> | undefined;
+
+  constructor(
+    private readonly found: Map<string, unknown>,
+    name: string,
+  ) {
+    this.trail = [name];
   }
-  const members = value as Readonly<Record<string, unknown>>;
-  const { forms } = reading;
-  const keys = forms === undefined ? reading.keys : forms.of.get(members[forms.key])?.keys;
-  if (keys === undefined) return;
-  for (const key in members) {
-    const member = members[key];
-    if (typeof member !== 'object' && keys.has(key)) continue;
-    if (member === null || member === undefined) continue;
-    if (keys.has(key)) {
-      const inner = keys.get(key);
-      if (inner !== undefined) walk(member, inner, `${path}.${key}`, `${kind}.${key}`, tell);
-    } else if (!Array.isArray(member) || member.length > 0) {
-      const shown = key.slice(0, 64);
-      tell(`${path}.${shown}`, `${kind}.${shown}`, member);
+
+  into(value: unknown, reading: Reading): void {
+    if (typeof value !== 'object' || value === null) return;
+    if (Array.isArray(value)) this.list(value, reading);
+    else this.object(value as Readonly<Record<string, unknown>>, reading);
+  }
+
+  private list(entries: readonly unknown[], { entry }: Reading): void {
+    if (entry === undefined) return;
+    const { trail } = this;
+    const depth = trail.push(0);
+    for (let at = 0; at < entries.length; at++) {
+      trail[depth - 1] = at;
+      this.into(entries[at], entry);
     }
+    trail.pop();
+  }
+
+  private object(members: Readonly<Record<string, unknown>>, { forms, keys: own }: Reading): void {
+    const keys = forms === undefined ? own : forms.of.get(members[forms.key])?.keys;
+    if (keys === undefined) return;
+    for (const key in members) {
+      const member = members[key];
+      if (member === null || member === undefined) continue;
+      if (!keys.has(key)) {
+        if (!Array.isArray(member) || member.length > 0) this.tell(key.slice(0, 64), member);
+        continue;
+      }
+      const inner = keys.get(key);
+      if (inner === undefined) continue;
+      this.trail.push(key);
+      this.into(member, inner);
+      this.trail.pop();
+    }
+  }
+
+  private tell(key: string, value: unknown): void {
+    const told = (this.told ??= new Set());
+    const steps = [...this.trail, key];
+    const kind = pathText(steps.map((step) => (typeof step === 'number' ? 0 : step)));
+    if (told.has(kind) || told.size >= mostKeys) return;
+    told.add(kind);
+    this.found.set(pathText(steps), value);
   }
 }
 
