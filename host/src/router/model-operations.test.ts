@@ -1,5 +1,5 @@
 import { Operation } from '@outrigger/proto';
-import { expect, it } from '@jest/globals';
+import { afterEach, expect, it } from '@jest/globals';
 import { PluginRegistry } from '../registry/plugin-registry.js';
 import { FakeLauncher, silentLog, testSource, until } from '../registry/testing/fake-launcher.js';
 import type { RequestContext } from '../request-context.js';
@@ -7,10 +7,14 @@ import { LoadBoard } from '../telemetry/load-board.js';
 import type { ModelIndex } from './model-index.js';
 import { ModelOperations } from './model-operations.js';
 
+let registry: PluginRegistry;
+// Also when the test fails: what does not start is tried again and again.
+afterEach(() => registry.close(10));
+
 it('does not take an address for the plugin that happens to be there while another is away', async () => {
   const launcher = new FakeLauncher();
   launcher.manifest = { operations: [Operation.OPERATION_PULL_MODEL] };
-  const registry = new PluginRegistry({ launcher, log: silentLog, now: Date.now, holdMs: 10 });
+  registry = new PluginRegistry({ launcher, log: silentLog, now: Date.now, holdMs: 10 });
   registry.add(testSource({ name: 'there' }));
   await until(() => registry.activeInstances().length === 1);
   const models = { refresh: () => Promise.resolve() } as unknown as ModelIndex;
@@ -39,5 +43,4 @@ it('does not take an address for the plugin that happens to be there while anoth
     message: expect.stringContaining('while away is away'),
   });
   expect(await pull('a-name')).toMatchObject({ kind: 'cancelled' });
-  await registry.close(10);
 });
